@@ -1,0 +1,30 @@
+package ingest
+
+import "log/slog"
+
+// Secret is a community, key, token or passphrase. It prints as [secret]
+// wherever it is logged, formatted or encoded; Reveal is the only way to its
+// text.
+type Secret string
+
+const masked = "[secret]"
+
+// Reveal returns the text of s.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns a placeholder, or nothing for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText is String, for JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue is String, for log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
