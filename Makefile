@@ -1,3 +1,52 @@
 # The tag leaves gosnmp's debug logging out: with it a trap costs a third. It
 # is set here alone, and everything that builds goes through this file.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=gosnmp_nodebug)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+CONFIG  ?= deploy/pdagentd.example.yaml
+TOOL    := go tool -modfile=.ci/tools.mod
+
+# The race detector needs a C compiler; a machine without one tests without it.
+RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: postgres build ## install what is missing, build, and start the appliance
+	bin/pdagentd run --config $(CONFIG)
+
+.PHONY: build
+build: ## put pdagentd and pd-send into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: test
+test: postgres build ## build, and run every test
+	go test $(RACE) -timeout 10m ./...
+
+.PHONY: race
+race: postgres ## run every test three times with the race detector
+	go test -race -count=3 -timeout 30m ./...
+
+.PHONY: lint
+lint: ## check the code against the house's rules
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser, FUZZTIME each (20s)
+	deploy/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: postgres build ## measure, and print a table
+	go test -run '^$$' -bench . -benchtime 1x -timeout 15m ./cmd/pdagentd
+
+.PHONY: smoke
+smoke: postgres build ## start the appliance, send it what real clients send, and look
+	deploy/smoke.sh
+
+.PHONY: postgres
+postgres:
+	@deploy/postgres.sh

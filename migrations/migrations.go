@@ -1,0 +1,94 @@
+// Package migrations brings a database to the schema that this version needs:
+// the delivery history in schema public, River's tables in schema river. What
+// comes in is a Postgres URL; what it promises is that a database is either at
+// the newest version afterwards or untouched by the step that failed, and that
+// several nodes may call it at once.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed sql/*.sql
+var files embed.FS
+
+// RiverSchema is the schema that River's tables live in.
+const RiverSchema = "river"
+
+// Up applies what the database at url lacks.
+func Up(ctx context.Context, url string) error {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer pool.Close()
+	if err := history(ctx, stdlib.OpenDBFromPool(pool)); err != nil {
+		return fmt.Errorf("migrate history: %w", err)
+	}
+	if err := river(ctx, pool); err != nil {
+		return fmt.Errorf("migrate river: %w", err)
+	}
+	return nil
+}
+
+func history(ctx context.Context, db *sql.DB) (err error) {
+	defer func() {
+		if e := db.Close(); err == nil {
+			err = e
+		}
+	}()
+	dir, err := fs.Sub(files, "sql")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, dir,
+		goose.WithSessionLocker(locker), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// river applies River's migrations under an advisory lock, since River itself
+// takes none.
+func river(ctx context.Context, pool *pgxpool.Pool) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	const lockID = 0x7064616c74 // "pdalt"
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockID); err != nil {
+		return err
+	}
+	defer conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockID) //nolint:errcheck // the session's end frees it too
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+RiverSchema); err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
+		Logger: slog.New(slog.DiscardHandler),
+		Schema: RiverSchema,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}
