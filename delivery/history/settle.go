@@ -1,0 +1,170 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/ingest"
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+// Load reads the deliveries of ids, with what is to be sent. The result has no
+// order; ids that are not on record are missing from it.
+func (h *History) Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delivery, error) {
+	list := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		list[i] = uuidOrNull(id)
+	}
+	rows, err := h.pool.Query(ctx, `SELECT d.id, d.alert_id, d.received_at, d.route, d.api, d.action, d.severity, d.state, d.attempts,
+			coalesce(d.body, convert_to(e.payload::text, 'UTF8')), coalesce(d.content_type, 'application/json')
+		FROM deliveries d LEFT JOIN events e ON e.id = d.event_id AND e.received_at = d.received_at
+		WHERE d.id = ANY ($1::uuid[])`, list)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, h.scan)
+}
+
+func (h *History) scan(row pgx.CollectableRow) (*delivery.Delivery, error) {
+	var (
+		d         delivery.Delivery
+		id, alert pgtype.UUID
+	)
+	if err := row.Scan(&id, &alert, &d.ReceivedAt, &d.Route, &d.API, &d.Action, &d.Severity, &d.State, &d.Attempts,
+		&d.Body, &d.ContentType); err != nil {
+		return nil, err
+	}
+	d.ID, d.AlertID = id.Bytes, alert.Bytes
+	if route, ok := h.routes.Lookup(d.Route); ok {
+		d.Body = showKey(d.Body, route.Key)
+	}
+	return &d, nil
+}
+
+// Settle records attempts and what they make of their deliveries, and returns
+// the deliveries that this frees: the next of each alert whose delivery came to
+// its end. No delivery may occur twice in attempts.
+func (h *History) Settle(ctx context.Context, tx pgx.Tx, attempts []*delivery.Attempt) ([]delivery.Ready, error) {
+	ended, unheard := endedAlerts(attempts)
+	if len(ended) > 0 {
+		if _, err := tx.Exec(ctx, `SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, ended); err != nil {
+			return nil, fmt.Errorf("lock alerts: %w", err)
+		}
+	}
+	var (
+		q    pgx.Batch
+		next []delivery.Ready
+	)
+	queueAttempts(&q, attempts)
+	if len(unheard) > 0 {
+		q.Queue(`UPDATE alerts a SET status = 'pending' WHERE id = ANY ($1::uuid[]) AND status IN ('open', 'acknowledged')
+			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued'))`, unheard)
+	}
+	if len(ended) > 0 {
+		q.Queue(`UPDATE deliveries d SET state = 'queued'
+			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (SELECT id FROM deliveries w
+				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') ORDER BY seq LIMIT 1) AS next
+			WHERE d.id = next.id AND d.state = 'held' RETURNING d.id, d.priority`, ended).
+			Query(func(rows pgx.Rows) (err error) {
+				next, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r delivery.Ready, err error) {
+					return r, row.Scan((*[16]byte)(&r.ID), &r.Priority)
+				})
+				return err
+			})
+	}
+	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
+		return nil, fmt.Errorf("settle %d attempts: %w", len(attempts), err)
+	}
+	return next, nil
+}
+
+// endedAlerts returns the alerts of deliveries that came to their end, and
+// those of them whose trigger PagerDuty did not accept.
+func endedAlerts(attempts []*delivery.Attempt) (ended, unheard []pgtype.UUID) {
+	for _, a := range attempts {
+		if a.State == delivery.Queued || a.Delivery.AlertID == uuid.Nil {
+			continue
+		}
+		id := uuidOrNull(a.Delivery.AlertID)
+		ended = append(ended, id)
+		if a.State == delivery.Dead && a.Delivery.Action == mapping.Trigger {
+			unheard = append(unheard, id)
+		}
+	}
+	return ended, unheard
+}
+
+func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
+	var (
+		ids             []pgtype.UUID
+		numbers         []int32
+		nodes, states   []string
+		started, ended  []time.Time
+		durations       []float64
+		statuses        []pgtype.Int4
+		errors, answers []pgtype.Text
+		jobs            []int64
+	)
+	for _, a := range attempts {
+		ids = append(ids, uuidOrNull(a.Delivery.ID))
+		numbers, nodes, states = append(numbers, int32(a.Number)), append(nodes, a.Node), append(states, string(a.State))
+		started, ended = append(started, a.Started), append(ended, a.Started.Add(a.Duration))
+		durations = append(durations, float64(a.Duration)/float64(time.Millisecond))
+		statuses = append(statuses, pgtype.Int4{Int32: int32(a.Status), Valid: a.Status != 0})
+		errors, answers = append(errors, orNull(a.Error)), append(answers, orNull(a.Response))
+		jobs = append(jobs, a.JobID)
+	}
+	q.Queue(`INSERT INTO attempts (delivery_id, number, node, started_at, duration_ms, status, error, response)
+		SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::float8[], $6::int[], $7::text[], $8::text[])
+		ON CONFLICT DO NOTHING`, ids, numbers, nodes, started, durations, statuses, errors, answers)
+	q.Queue(`UPDATE deliveries d SET state = a.state, attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job,
+			delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
+		FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[])
+			AS a (id, number, state, status, error, job, ended)
+		WHERE d.id = a.id AND d.state = 'queued'`, ids, numbers, states, statuses, errors, jobs, ended)
+}
+
+// LoadKeys makes the routes of senders' keys known that are on record.
+func (h *History) LoadKeys(ctx context.Context) error {
+	rows, err := h.pool.Query(ctx, `SELECT route, key FROM sender_keys`)
+	if err != nil {
+		return err
+	}
+	var (
+		name string
+		key  []byte
+	)
+	_, err = pgx.ForEachRow(rows, []any{&name, &key}, func() error {
+		route := delivery.Route{Name: name, Key: ingest.Secret(key)}
+		route.Type = delivery.DefaultType(route.Key)
+		h.routes.Learn(route)
+		return nil
+	})
+	return err
+}
+
+// Waiting counts the deliveries of each state that still need something: held,
+// queued and dead.
+func (h *History) Waiting(ctx context.Context) (map[delivery.State]int64, error) {
+	counts := map[delivery.State]int64{delivery.Held: 0, delivery.Queued: 0, delivery.Dead: 0}
+	rows, err := h.pool.Query(ctx, `SELECT state, count(*) FROM deliveries WHERE state IN ('held', 'queued') GROUP BY state
+		UNION ALL SELECT 'dead', count(*) FROM deliveries WHERE state = 'dead'`)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		state delivery.State
+		n     int64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error {
+		counts[state] = n
+		return nil
+	})
+	return counts, err
+}
