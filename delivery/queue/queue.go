@@ -1,0 +1,171 @@
+// Package queue is the order of things: it commits events in batches, hands
+// deliveries whose turn has come to River, works River's jobs, and settles what
+// came of them. It is the only importer of River.
+//
+// What comes in are mapping.Events; what goes out are calls of a
+// delivery.Sender. It promises that an event whose done was called with nil is
+// on disk, that it will be sent or dead-lettered whatever crashes, and that the
+// deliveries of one alert are sent one after the other, in the order of
+// receipt. A batch goes as soon as the last one has committed, so that an idle
+// system commits at once and a busy one in hundreds.
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+// Ledger writes and reads the delivery history. delivery/history has the
+// contract of each method.
+type Ledger interface {
+	Prepare(ctx context.Context, events []*mapping.Event) error
+	Commit(ctx context.Context, tx pgx.Tx, events []*mapping.Event, again bool) (delivery.Committed, error)
+	Committed(c delivery.Committed)
+	Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delivery, error)
+	PrepareAttempts(ctx context.Context, attempts []*delivery.Attempt) error
+	Settle(ctx context.Context, tx pgx.Tx, attempts []*delivery.Attempt) ([]delivery.Ready, error)
+	Waiting(ctx context.Context) (map[delivery.State]int64, error)
+	Maintain(ctx context.Context, now time.Time) error
+}
+
+// Config is the part of the configuration that is about the queue.
+type Config struct {
+	Node        string        // this node's name; unique in a cluster, the same after a restart
+	Schema      string        // that River's tables live in
+	Workers     int           // how many deliveries are sent at once
+	GiveUpAfter time.Duration // how long a delivery that fails is tried
+	Backoff     Backoff
+	Drain       time.Duration // how long requests in flight may take when it stops
+}
+
+// Queue commits, sends and settles.
+type Queue struct {
+	config  Config
+	pool    *pgxpool.Pool
+	ledger  Ledger
+	sender  delivery.Sender
+	logger  *slog.Logger
+	metrics *metrics
+	client  *river.Client[pgx.Tx]
+
+	room    *semaphore.Weighted // bytes of events that wait
+	commits *batcher[item]
+	loads   *batcher[load]
+	settles *batcher[settlement]
+	state   health
+}
+
+// New returns a queue on the database of pool, which must have been migrated.
+func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
+	q := &Queue{config: config, pool: pool, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger), room: semaphore.NewWeighted(queueBytes)}
+	q.commits = newBatcher(q.commit, commitRows)
+	q.commits.weigh, q.commits.weight = item.weight, commitBytes
+	q.loads = newBatcher(q.load, settleRows)
+	q.settles = newBatcher(q.settle, settleRows)
+
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.work)); err != nil {
+		return nil, err
+	}
+	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.maintain)); err != nil {
+		return nil, err
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		ID:     config.Node,
+		Schema: config.Schema,
+		Logger: logger,
+		Queues: map[string]river.QueueConfig{
+			deliveries:         {MaxWorkers: config.Workers},
+			river.QueueDefault: {MaxWorkers: 4},
+		},
+		Workers:                     workers,
+		PeriodicJobs:                periodicJobs(),
+		FetchCooldown:               2 * time.Millisecond,
+		FetchPollInterval:           100 * time.Millisecond,
+		JobTimeout:                  -1, // attempts have their own; settling waits for Postgres
+		RescueStuckJobsAfter:        rescueAfter,
+		CompletedJobRetentionPeriod: 5 * time.Minute, // the history is ours
+		SoftStopTimeout:             config.Drain,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("river: %w", err)
+	}
+	q.client = client
+	return q, nil
+}
+
+// rescueAfter is when River takes a running job from a node that does not
+// answer for it any more.
+const rescueAfter = 2 * time.Minute
+
+// Run commits, sends and settles until ctx ends; then it commits what it has,
+// lets the requests in flight finish for Config.Drain, and returns nil. End
+// ctx when no receiver calls Enqueue any more.
+func (q *Queue) Run(ctx context.Context) error {
+	if err := q.ledger.Maintain(ctx, time.Now()); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	if err := q.takeBack(ctx); err != nil {
+		return fmt.Errorf("take back interrupted jobs: %w", err)
+	}
+	var committing, working sync.WaitGroup
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	committing.Go(func() { q.commits.run(ctx, q.grace(ctx)) })
+	working.Go(func() { q.loads.run(work, work) })
+	working.Go(func() { q.settles.run(work, q.grace(work)) })
+	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
+		stopWork()
+		working.Wait()
+		return fmt.Errorf("river: %w", err)
+	}
+	<-ctx.Done()
+	committing.Wait()
+	err := q.stop(context.WithoutCancel(ctx))
+	stopWork()
+	working.Wait()
+	return err
+}
+
+// grace returns a context that ends Config.Drain after ctx.
+func (q *Queue) grace(ctx context.Context) context.Context {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(q.config.Drain, cancel) })
+	return late
+}
+
+// stop lets the jobs that run finish. River cancels what is left after
+// SoftStopTimeout; those are sent again by whoever takes them back.
+func (q *Queue) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, q.config.Drain+5*time.Second)
+	defer cancel()
+	if err := q.client.Stop(ctx); err != nil {
+		return fmt.Errorf("river: deliveries in flight did not end in time; they are sent again at the next start: %w", err)
+	}
+	return nil
+}
+
+// takeBack makes jobs available that this node was working when it died.
+func (q *Queue) takeBack(ctx context.Context) error {
+	tag, err := q.pool.Exec(ctx, fmt.Sprintf(`UPDATE %s SET state = 'available', scheduled_at = now()
+		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`,
+		pgx.Identifier{q.config.Schema, "river_job"}.Sanitize()), q.config.Node)
+	if err == nil && tag.RowsAffected() > 0 {
+		q.logger.Info("deliveries that were in flight when this node last ended are sent again", "deliveries", tag.RowsAffected())
+	}
+	return err
+}
