@@ -17,18 +17,11 @@ type Route struct {
 	Key  ingest.Secret
 }
 
-// ValidKey tells whether key has the form of an integration key: 32 hex
-// digits, or R and 31 letters and digits.
+// ValidKey tells whether key has the form of an integration key: 32 letters
+// and digits, mostly hex digits, or R and 31 others.
 func ValidKey(key ingest.Secret) bool {
-	k := key.Reveal()
-	if len(k) != 32 {
-		return false
-	}
-	digits := "0123456789abcdefABCDEF"
-	if k[0] == 'R' {
-		digits, k = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k[1:]
-	}
-	return strings.Trim(k, digits) == ""
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return len(key) == 32 && strings.Trim(key.Reveal(), digits) == ""
 }
 
 // DefaultType returns the API of a key whose route does not say: x-ere for

@@ -12,6 +12,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -87,7 +88,7 @@ func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sende
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:     config.Node,
 		Schema: config.Schema,
-		Logger: logger,
+		Logger: slog.New(quiet{logger.Handler()}),
 		Queues: map[string]river.QueueConfig{
 			deliveries:         {MaxWorkers: config.Workers},
 			river.QueueDefault: {MaxWorkers: 4},
@@ -116,29 +117,36 @@ const rescueAfter = 2 * time.Minute
 // lets the requests in flight finish for Config.Drain, and returns nil. End
 // ctx when no receiver calls Enqueue any more.
 func (q *Queue) Run(ctx context.Context) error {
+	var committing sync.WaitGroup
+	committing.Go(func() { q.commits.run(ctx, q.grace(ctx)) })
+	defer committing.Wait()
+	err := q.deliver(ctx, committing.Wait)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was stopped while it started
+	}
+	return err
+}
+
+// deliver sends and settles until ctx ends and committed has returned.
+func (q *Queue) deliver(ctx context.Context, committed func()) error {
 	if err := q.ledger.Maintain(ctx, time.Now()); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
 	if err := q.takeBack(ctx); err != nil {
 		return fmt.Errorf("take back interrupted jobs: %w", err)
 	}
-	var committing, working sync.WaitGroup
-	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWork()
-	committing.Go(func() { q.commits.run(ctx, q.grace(ctx)) })
+	var working sync.WaitGroup
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer working.Wait()
+	defer stop()
 	working.Go(func() { q.loads.run(work, work) })
 	working.Go(func() { q.settles.run(work, q.grace(work)) })
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
-		stopWork()
-		working.Wait()
 		return fmt.Errorf("river: %w", err)
 	}
 	<-ctx.Done()
-	committing.Wait()
-	err := q.stop(context.WithoutCancel(ctx))
-	stopWork()
-	working.Wait()
-	return err
+	committed()
+	return q.stop(context.WithoutCancel(ctx))
 }
 
 // grace returns a context that ends Config.Drain after ctx.

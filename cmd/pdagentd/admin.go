@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+// server is an HTTP server of our own: the admin listener or the sandbox.
+type server struct {
+	net.Listener
+	http *http.Server
+}
+
+// listen binds address, for handler.
+func listen(ctx context.Context, key, address string, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), handler http.Handler) (*server, error) {
+	var conf net.ListenConfig
+	l, err := conf.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; another program (a second pdagentd?) may hold it: stop that one, or change %s", key, err, key)
+	}
+	if certificate != nil {
+		l = tls.NewListener(l, &tls.Config{GetCertificate: certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	}
+	return &server{l, &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}}, nil
+}
+
+// Run serves until ctx ends, and then for as long as requests in flight take,
+// but not more than five seconds.
+func (s *server) Run(ctx context.Context) error {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if s.http.Shutdown(late) != nil {
+			_ = s.http.Close() // what does not end in time is cut off
+		}
+	})
+	err := s.http.Serve(s.Listener)
+	if stop() {
+		return fmt.Errorf("serve %s: %w", s.Addr(), err)
+	}
+	<-ended
+	return nil
+}
+
+func isHTTPS(listen string) bool { return strings.HasPrefix(listen, "https://") }
+
+// newAdmin returns the admin listener: /metrics, /healthz and /readyz.
+func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), a *appliance) (*server, error) {
+	token, err := resolve("admin.token", conf.Token, conf.TokenFile, conf.TokenEnv)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(conf.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	if !isHTTPS(conf.Listen) {
+		certificate = nil
+	}
+	r := mux.NewRouter()
+	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "") }).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := a.ready(); err != nil {
+			answer(w, http.StatusServiceUnavailable, "not ready", err.Error())
+			return
+		}
+		answer(w, http.StatusOK, "ready", "")
+	}).Methods(http.MethodGet, http.MethodHead)
+	r.Handle("/metrics", guard(token, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))).Methods(http.MethodGet)
+	return listen(ctx, "admin.listen", u.Host, certificate, r)
+}
+
+func answer(w http.ResponseWriter, status int, word, reason string) {
+	body := map[string]string{"status": word}
+	if reason != "" {
+		body["reason"] = reason
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
+
+// guard lets only those pass who show the token, where there is one.
+func guard(token ingest.Secret, next http.Handler) http.Handler {
+	if token == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(shown), []byte(token.Reveal())) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
+			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// drops collects what the kernel dropped, listener by listener.
+type drops []map[string]*ingest.UDP
+
+func dropsDesc() *prometheus.Desc {
+	return prometheus.NewDesc("pdaltagent_kernel_drops_total",
+		"Datagrams that the kernel dropped because a socket's receive buffer was full.", []string{"listener"}, nil)
+}
+
+// Describe is prometheus.Collector's.
+func (drops) Describe(ch chan<- *prometheus.Desc) { ch <- dropsDesc() }
+
+// Collect is prometheus.Collector's.
+func (d drops) Collect(ch chan<- prometheus.Metric) {
+	for _, sockets := range d {
+		for listener, socket := range sockets {
+			if n, err := socket.Drops(); err == nil {
+				ch <- prometheus.MustNewConstMetric(dropsDesc(), prometheus.CounterValue, float64(n), listener)
+			}
+		}
+	}
+}

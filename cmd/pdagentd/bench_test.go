@@ -1,0 +1,352 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gosnmp/gosnmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// BenchmarkAppliance measures pdagentd as a process, with its embedded
+// Postgres, the senders and PagerDuty's stand-in all on this machine, and
+// prints a table. Every load is bounded in count and in time.
+func BenchmarkAppliance(b *testing.B) {
+	for range b.N {
+		r := newRig(b)
+		r.row("at rest", "RSS", fmt.Sprintf("%d MB", r.memory("VmRSS")))
+		r.http(b)
+		r.traps(b)
+		r.unmatched(b)
+		r.lines(b)
+		r.row("under load", "RSS, at most", fmt.Sprintf("%d MB", r.memory("VmHWM")))
+		r.print()
+		r.end()
+	}
+}
+
+// rig is a running pdagentd and all that it talks to.
+type rig struct {
+	process      *process
+	pool         *pgxpool.Pool
+	snmp, syslog string
+	web, admin   string
+	delivered    atomic.Int64
+	table        [][3]string
+	end          func()
+}
+
+func newRig(b *testing.B) *rig {
+	b.Helper()
+	r := &rig{}
+	pagerduty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r.delivered.Add(1)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	web, admin, udp := freePort(b), freePort(b), freePort(b)
+	lines, err := strconv.Atoi(udp)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.admin = "http://127.0.0.1:" + admin
+	r.snmp, r.syslog, r.web = "127.0.0.1:"+udp, fmt.Sprintf("127.0.0.1:%d", lines+1), "http://127.0.0.1:"+web
+	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { noc: { key: %s } }", pagerduty.URL, testKey))
+	rewrite(b, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://127.0.0.1:`+web+`"]`,
+		`admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "http://127.0.0.1:`+admin+`" }`,
+		`snmp: { listen: ["127.0.0.1:0"]`, `snmp: { listen: ["`+r.snmp+`"]`, `udp://127.0.0.1:0`, `udp://`+r.syslog)
+	r.process = launch(b, program(b), config, "http://127.0.0.1:"+admin+"/readyz")
+	r.pool = r.open(b, config)
+	time.Sleep(time.Second)
+	r.end = func() {
+		r.pool.Close()
+		stop(b, r.process)
+		pagerduty.Close()
+	}
+	return r
+}
+
+// open connects to pdagentd's embedded database.
+func (r *rig) open(b *testing.B, config string) *pgxpool.Pool {
+	b.Helper()
+	c, _, err := loadConfig(config, noEnv)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pool, err := pgxpool.New(b.Context(), "host="+c.DataDir+"/postgres user=pdaltagent dbname=pdaltagent")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pool
+}
+
+func (r *rig) row(what, measure, value string) {
+	r.table = append(r.table, [3]string{what, measure, value})
+}
+
+func (r *rig) print() {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\n%d CPUs, %s, Postgres and senders on the same machine\n\n", runtime.NumCPU(), runtime.Version())
+	for _, row := range r.table {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", row[0], row[1], row[2])
+	}
+	fmt.Fprintln(w)
+	_ = w.Flush() // to the terminal
+}
+
+// memory reads a figure of the process' status, in MB.
+func (r *rig) memory(name string) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb >> 10
+		}
+	}
+	return 0
+}
+
+// cpu returns the CPU time that pdagentd has used, without Postgres.
+func (r *rig) cpu() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+func (r *rig) count(b *testing.B, query string) int64 {
+	b.Helper()
+	var n int64
+	if err := r.pool.QueryRow(b.Context(), query).Scan(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// until waits until a count has reached n, or does not change for five seconds.
+func (r *rig) until(b *testing.B, n int64, query string) int64 {
+	b.Helper()
+	last, since := int64(-1), time.Now()
+	for time.Since(since) < 5*time.Second {
+		got := r.count(b, query)
+		if got >= n {
+			return got
+		}
+		if got != last {
+			last, since = got, time.Now()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return last
+}
+
+// drain waits until nothing is on its way.
+func (r *rig) drain(b *testing.B) {
+	b.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if r.count(b, `SELECT count(*) FROM deliveries WHERE state IN ('held', 'queued')`) == 0 {
+			return
+		}
+	}
+	b.Error("deliveries are left")
+}
+
+// http posts from 32 connections for ten seconds, each event an alert of its own.
+func (r *rig) http(b *testing.B) {
+	const connections, during = 32, 10 * time.Second
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(b.Context(), during)
+	defer cancel()
+	var (
+		senders sync.WaitGroup
+		mu      sync.Mutex
+		all     []time.Duration
+	)
+	cpu, began := r.cpu(), time.Now()
+	for c := range connections {
+		senders.Go(func() {
+			var took []time.Duration
+			for i := 0; ctx.Err() == nil; i++ {
+				at := time.Now()
+				if r.accepted(ctx, client, fmt.Sprint(c, "-", i)) {
+					took = append(took, time.Since(at))
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, took...)
+		})
+	}
+	senders.Wait()
+	elapsed := time.Since(began)
+	slices.Sort(all)
+	r.row("HTTP events, 32 connections", "acknowledged", rate(len(all), elapsed))
+	r.row("", "p50, p99", fmt.Sprintf("%s, %s", all[len(all)/2].Round(100*time.Microsecond), all[len(all)*99/100].Round(100*time.Microsecond)))
+	r.row("", "delivered meanwhile", rate(int(r.delivered.Load()), elapsed))
+	r.drain(b)
+	r.row("", "CPU an event, delivery included", ((r.cpu() - cpu) / time.Duration(len(all))).String())
+}
+
+func (r *rig) accepted(ctx context.Context, client *http.Client, dedupKey string) bool {
+	body, err := json.Marshal(map[string]any{
+		"routing_key": testKey, "event_action": "trigger", "dedup_key": dedupKey,
+		"payload": map[string]any{"summary": "disk is 91% full", "source": "db1.example.net", "severity": "error", "custom_details": map[string]any{"mount": "/var", "free": "9%"}},
+	})
+	if err != nil {
+		return false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.web+"/v2/enqueue", strings.NewReader(string(body)))
+	if err != nil {
+		return false
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	var answer struct{ Status string }
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	_ = resp.Body.Close() // read only
+	return err == nil && answer.Status == "success"
+}
+
+// traps sends linkDown traps, each of which opens an alert of its own.
+func (r *rig) traps(b *testing.B) {
+	const total, pace = 60_000, 15_000
+	datagrams := make([][]byte, total)
+	for i := range datagrams {
+		datagrams[i] = linkDown(b, i+1)
+	}
+	cpu, delivered := r.cpu(), r.delivered.Load()
+	began := time.Now()
+	send(b, r.snmp, datagrams, pace)
+	got := r.until(b, total, `SELECT count(*) FROM events WHERE rule = 'link-down'`)
+	elapsed := time.Since(began)
+	r.row(fmt.Sprintf("traps, %d a second sent", pace), "committed, each opens an alert", rate(int(got), elapsed))
+	r.row("", "lost", fmt.Sprint(total-got))
+	r.row("", "delivered meanwhile", rate(int(r.delivered.Load()-delivered), elapsed))
+	backlog, began := r.delivered.Load(), time.Now()
+	r.drain(b)
+	r.row("deliveries", "with a backlog, nothing coming in", rate(int(r.delivered.Load()-backlog), time.Since(began)))
+	r.row("", "CPU a trap, delivery included", ((r.cpu() - cpu) / total).String())
+}
+
+// unmatched sends lines that no rule takes.
+func (r *rig) unmatched(b *testing.B) {
+	const total, pace = 400_000, 80_000
+	datagrams := make([][]byte, total)
+	for i := range datagrams {
+		datagrams[i] = fmt.Appendf(nil, "<30>Oct 11 22:14:15 web%d nginx[%d]: 192.0.2.7 - GET /index.html 200", i%100, i%30000)
+	}
+	cpu, before := r.cpu(), r.messages(b, "unmatched")
+	began := time.Now()
+	send(b, r.syslog, datagrams, pace)
+	for deadline := time.Now().Add(5 * time.Second); r.messages(b, "unmatched")-before < total && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	got := r.messages(b, "unmatched") - before
+	r.row("syslog lines, no rule matches", "parsed and looked up", rate(int(got), time.Since(began)))
+	r.row("", "lost", fmt.Sprint(total-got))
+	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
+}
+
+// lines sends lines that a rule takes, of a hundred alerts.
+func (r *rig) lines(b *testing.B) {
+	const total, pace = 60_000, 15_000
+	datagrams := make([][]byte, total)
+	for i := range datagrams {
+		datagrams[i] = fmt.Appendf(nil, "<187>%d: Oct 11 22:14:15.123: %%LINK-3-UPDOWN: Interface Gi0/%d, changed state to down", i, i%100)
+	}
+	cpu := r.cpu()
+	began := time.Now()
+	send(b, r.syslog, datagrams, pace)
+	got := r.until(b, total, `SELECT count(*) FROM events WHERE rule = 'ios-link'`)
+	r.row(fmt.Sprintf("syslog lines, %d a second sent", pace), "matched, folded and committed", rate(int(got), time.Since(began)))
+	r.row("", "lost", fmt.Sprint(total-got))
+	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
+	r.drain(b)
+}
+
+// messages reads a count of syslog messages from /metrics.
+func (r *rig) messages(b *testing.B, outcome string) int64 {
+	b.Helper()
+	return r.metric(b, `pdaltagent_messages_total{outcome="`+outcome+`",protocol="syslog"}`)
+}
+
+// metric reads a figure from /metrics; 0 where it is not there.
+func (r *rig) metric(b *testing.B, name string) int64 {
+	b.Helper()
+	for line := range strings.Lines(fetch(b, r.admin+"/metrics")) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return int64(f)
+		}
+	}
+	return 0
+}
+
+func linkDown(b *testing.B, ifIndex int) []byte {
+	b.Helper()
+	p := gosnmp.SnmpPacket{
+		Version: gosnmp.Version2c, Community: "public", PDUType: gosnmp.SNMPv2Trap, RequestID: uint32(ifIndex), //nolint:gosec // positive
+		Variables: []gosnmp.SnmpPDU{
+			{Name: "1.3.6.1.2.1.1.3.0", Type: gosnmp.TimeTicks, Value: uint32(12345)},
+			{Name: "1.3.6.1.6.3.1.1.4.1.0", Type: gosnmp.ObjectIdentifier, Value: "1.3.6.1.6.3.1.1.5.3"},
+			{Name: fmt.Sprint("1.3.6.1.2.1.2.2.1.1.", ifIndex), Type: gosnmp.Integer, Value: ifIndex},
+			{Name: fmt.Sprint("1.3.6.1.2.1.2.2.1.7.", ifIndex), Type: gosnmp.Integer, Value: 1},
+			{Name: fmt.Sprint("1.3.6.1.2.1.2.2.1.8.", ifIndex), Type: gosnmp.Integer, Value: 2},
+			{Name: fmt.Sprint("1.3.6.1.2.1.31.1.1.1.1.", ifIndex), Type: gosnmp.OctetString, Value: "GigabitEthernet0/1"},
+		},
+	}
+	datagram, err := p.MarshalMsg()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return datagram
+}
+
+// send sends datagrams at pace a second, in steps of a millisecond.
+func send(b *testing.B, address string, datagrams [][]byte, pace int) {
+	b.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(b.Context(), "udp", address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // write only
+	began := time.Now()
+	for sent := 0; sent < len(datagrams); {
+		due := min(int(time.Since(began).Seconds()*float64(pace))+1, len(datagrams))
+		for ; sent < due; sent++ {
+			if _, err := conn.Write(datagrams[sent]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func rate(n int, d time.Duration) string { return fmt.Sprintf("%.0f/s", float64(n)/d.Seconds()) }

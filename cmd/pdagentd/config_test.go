@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+func noEnv(string) (string, bool) { return "", false }
+
+func environment(pairs map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := pairs[name]
+		return value, ok
+	}
+}
+
+func load(t *testing.T, text string, env func(string) (string, bool)) (*config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pdagentd.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := loadConfig(file, env)
+	return c, err
+}
+
+// TestConfiguration_Failure: each fault is named with its line, its column and
+// the mend.
+func TestConfiguration_Failure(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		_, err := load(t, text, noEnv)
+		if err == nil {
+			t.Errorf("accepted: %s", text)
+			return
+		}
+		for _, words := range want {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%q:\ngot  %v\nwant %s", text, err, words)
+			}
+		}
+	}
+	f("nod: x", "pdagentd.yaml:1:1: ", `"nod"`, `"node"`)
+	f("delivery:\n  workers: many", "pdagentd.yaml:2:12: ")
+	f("delivery:\n  timeout: 20", "pdagentd.yaml:2:12: ")
+	f("ingest:\n  syslog:\n    lissten: []", "pdagentd.yaml:3:5: ", `"listen"`)
+	f("ingest:\n  syslog:\n    listen: [\"udp://:5514\", \"gopher://:70\"]", "pdagentd.yaml:3:29: ", "gopher")
+	f("ingest:\n  snmp:\n    listen: [9162]", "pdagentd.yaml:3:14: ")
+	f("ingest:\n  snmp:\n    allow: [10.0.0.0/99]", "pdagentd.yaml:3:")
+	f("ingest:\n  snmp:\n    users: []", "pdagentd.yaml:3:5: ", `"users"`)
+	f("delivery: { workers: 0 }", "pdagentd.yaml:1:22: ", "delivery.workers: 0 is not between 1 and 10000")
+	f("routes: { noc: { key: a, key_file: b } }", "pdagentd.yaml:1:16: ", "exactly one of key, key_file and key_env")
+	f("routes:\n  noc: { key_file: /nowhere, type: v3 }", "pdagentd.yaml:2:36: ", `"v3"`)
+	f("routes: { a: { key_file: b }, b: { key_file: b } }", "default_route", "a, b")
+	f("default_route: nowhere\nroutes: { a: { key_file: b } }", "pdagentd.yaml:1:16: ", `"nowhere"`)
+	f("routes: { a: { key_file: b } }\npagerduty:\n  events_url: events.pagerduty.com", "pdagentd.yaml:3:15: ", "https://events.pagerduty.com")
+	f("admin:\n  listen: http://0.0.0.0:8081", "pdagentd.yaml:2:11: ", "token_file")
+	f("history: { keep: -1h }", "pdagentd.yaml:1:18: ", "2160h")
+	f("node: a\nnode: b", "pdagentd.yaml:2:1: ")
+	f("node: [", "pdagentd.yaml:2:1: ")
+
+	// All faults at once, in the order of the file.
+	_, err := load(t, "delivery: { workers: 0 }\nadmin: { listen: nowhere }", noEnv)
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Index(err.Error(), "yaml:1:22: ") > strings.Index(err.Error(), "yaml:2:18: ") {
+		t.Errorf("got %v, want two lines", err)
+	}
+	if _, _, err := loadConfig("/nowhere/pdagentd.yaml", noEnv); err == nil || !strings.Contains(err.Error(), "/nowhere/pdagentd.yaml") {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestFileWinsOverEnvironment, and the environment over the defaults.
+func TestFileWinsOverEnvironment(t *testing.T) {
+	env := environment(map[string]string{
+		"PDAGENTD_SNMP_HOST": "127.0.0.1", "PDAGENTD_SNMP_PORT": "1162", "PDAGENTD_SNMP_COMMUNITY": "c1",
+		"PDAGENTD_SNMP_ROUTING_KEY": testKey, "PDAGENTD_SNMP_SEVERITY": "error", "PDAGENTD_DEBUG": "true",
+		"DATABASE_URL": "postgres://env/db",
+	})
+	c, err := load(t, "", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Ingest.SNMP.Listen[0] != "127.0.0.1:1162" || c.Ingest.SNMP.Communities[0] != ingest.Secret("c1") || !c.debug {
+		t.Errorf("the environment was not heard: %+v", c.Ingest.SNMP)
+	}
+	routes, standard, err := c.routes()
+	if err != nil || len(routes) != 1 || routes[0].Key != testKey || standard != "default" {
+		t.Errorf("routes %v, default %q: %v", routes, standard, err)
+	}
+	if !strings.Contains(c.trapRules, `severity: "error"`) {
+		t.Errorf("no rule for traps: %s", c.trapRules)
+	}
+	if c.Database.URL != "postgres://env/db" {
+		t.Errorf("database %s", c.Database.URL)
+	}
+	c, err = load(t, "ingest: { snmp: { listen: [\"127.0.0.1:2162\"], communities: [c2] } }", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Ingest.SNMP.Listen[0] != "127.0.0.1:2162" || c.Ingest.SNMP.Communities[0] != ingest.Secret("c2") {
+		t.Errorf("the file did not win: %+v", c.Ingest.SNMP)
+	}
+	if _, err := load(t, "", environment(map[string]string{"PDAGENTD_SNMP_PORT": "snmp"})); err == nil || !strings.Contains(err.Error(), "PDAGENTD_SNMP_PORT") {
+		t.Errorf("a wrong port: %v", err)
+	}
+}
+
+// TestSecretsComeFromFilesAndEnvironment, and are asked for by name when they
+// are not there.
+func TestSecretsComeFromFilesAndEnvironment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(testKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("STORAGE_KEY", "R0123456789ABCDEFGHIJKLMNOPQRSTU")
+	c, err := load(t, "default_route: noc\nroutes:\n  noc: { key_file: "+file+" }\n  storage: { key_env: STORAGE_KEY }\n  old: { key: "+testKey+", type: v1 }", noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, _, err := c.routes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range routes {
+		got = append(got, r.Name+" "+string(r.Type)+" "+r.Key.Reveal()[:2])
+	}
+	if want := "noc v2 01, old v1 01, storage x-ere R0"; strings.Join(got, ", ") != want {
+		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
+	}
+	f := func(text, want string) {
+		t.Helper()
+		c, err := load(t, text, noEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.routes(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	f("routes: { noc: { key_file: /nowhere } }", "routes.noc.key_file: open /nowhere")
+	f("routes: { noc: { key_env: NO_SUCH_VARIABLE } }", "NO_SUCH_VARIABLE")
+	f("routes: { noc: { key: tooshort } }", "routes.noc")
+}
+
+// TestDefaultsStandAlone: without any file the appliance runs, on its own
+// database and with its own PagerDuty.
+func TestDefaultsStandAlone(t *testing.T) {
+	c, err := load(t, "", noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.PagerDuty.EventsURL != sandboxURL || c.Database.URL != "" || c.Delivery.GiveUpAfter != 72*time.Hour {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestWrongUsageIsStatus2.
+func TestWrongUsageIsStatus2(t *testing.T) {
+	f := func(want int, words string, args ...string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		if got := command(t.Context(), args, &stdout, &stderr); got != want || !strings.Contains(stdout.String()+stderr.String(), words) {
+			t.Errorf("%v: %d, want %d and %q in\n%s%s", args, got, want, words, stdout.String(), stderr.String())
+		}
+	}
+	f(0, "pdagentd devel", "version")
+	f(0, "usage", "--help")
+	f(2, `no command is named "rnu"`, "rnu")
+	f(2, "usage", "run", "--confg", "x")
+	f(2, "usage", "run", "extra")
+	f(1, "/nowhere", "check", "--config", "/nowhere")
+	f(1, "/nowhere", "run", "--config", "/nowhere")
+}

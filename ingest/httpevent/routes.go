@@ -1,0 +1,104 @@
+package httpevent
+
+import (
+	"net/http"
+	"path"
+
+	"github.com/gorilla/mux"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+// endpoint is a path that senders post to.
+type endpoint struct {
+	path   string     // as gorilla/mux has it; Request.Path but for hooks
+	api    ingest.API // empty under /hooks
+	decode func(mediaType string, raw []byte) (any, error)
+	check  func(*ingest.Request) []string // says what is wrong, and takes the key out of the body
+	accept func(ingest.Receipt) answer
+}
+
+func endpoints() []endpoint {
+	return []endpoint{
+		{"/v2/enqueue", ingest.EventsV2, decodeJSON, checkV2, acceptedV2},
+		{"/v2/change/enqueue", ingest.Change, decodeJSON, checkChange, acceptedChange},
+		{"/x-ere/{routing_key}", ingest.XERE, decodeJSON, checkPathKey, acceptedV2},
+		{"/integration/{routing_key}/enqueue", ingest.Integration, decodeJSON, checkPathKey, acceptedV2},
+		{"/generic/2010-04-15/create_event.json", ingest.EventsV1, decodeJSON, checkV1, acceptedV1},
+		{"/nagios/2010-04-15/create_event", ingest.Nagios, decodeForm, checkNagios, acceptedV1},
+		{"/hooks/{name}", "", decodeAny, checkNothing, acceptedHook},
+	}
+}
+
+func (r *Receiver) routes() http.Handler {
+	router := mux.NewRouter().SkipClean(true)
+	// Path comes first: where Methods does, mux answers 404 for 405.
+	for _, e := range endpoints() {
+		router.Path(e.path).Methods(http.MethodPost).HandlerFunc(r.receive(e))
+	}
+	router.Path("/healthz").Methods(http.MethodGet, http.MethodHead).HandlerFunc(r.healthz)
+	router.Path("/readyz").Methods(http.MethodGet, http.MethodHead).HandlerFunc(r.readyz)
+	router.NotFoundHandler = http.HandlerFunc(r.notFound)
+	router.MethodNotAllowedHandler = http.HandlerFunc(r.notAllowed)
+	return cleanPath(router)
+}
+
+// cleanPath makes //v2/enqueue/ /v2/enqueue: what a client makes of a base URL
+// with a slash at its end. A redirect would turn its POST into a GET.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		q.URL.Path = path.Clean(q.URL.Path)
+		next.ServeHTTP(w, q)
+	})
+}
+
+func (r *Receiver) healthz(w http.ResponseWriter, _ *http.Request) {
+	answer{status: http.StatusOK, reply: reply{Status: "ok"}}.write(w)
+}
+
+func (r *Receiver) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := r.ready(); err != nil {
+		answer{status: http.StatusServiceUnavailable, reply: reply{Status: "not ready", Message: err.Error()}}.write(w)
+		return
+	}
+	answer{status: http.StatusOK, reply: reply{Status: "ready", Message: "events can be committed"}}.write(w)
+}
+
+// notFound counts what was posted: an event that nobody takes. What is merely
+// asked for is a probe.
+func (r *Receiver) notFound(w http.ResponseWriter, q *http.Request) {
+	if q.Method == http.MethodPost {
+		r.tally.Add(ingest.HTTP, ingest.Unsupported, 1)
+	}
+	answer{status: http.StatusNotFound, reply: reply{
+		Status:  "not found",
+		Message: "No events are taken at this path",
+		Errors:  []string{"post to " + paths()},
+	}}.write(w)
+}
+
+func paths() string {
+	var all string
+	for i, e := range endpoints() {
+		if i > 0 {
+			all += ", "
+		}
+		all += e.path
+	}
+	return all
+}
+
+func (r *Receiver) notAllowed(w http.ResponseWriter, q *http.Request) {
+	allowed := http.MethodPost
+	switch q.URL.Path {
+	case "/healthz", "/readyz":
+		allowed = "GET, HEAD"
+	default:
+		r.tally.Add(ingest.HTTP, ingest.Unsupported, 1)
+	}
+	w.Header().Set("Allow", allowed)
+	answer{status: http.StatusMethodNotAllowed, reply: reply{
+		Status:  "method not allowed",
+		Message: "This path takes " + allowed,
+	}}.write(w)
+}

@@ -1,0 +1,76 @@
+package syslog
+
+import (
+	"testing"
+
+	"github.com/leodido/go-syslog/v4/rfc3164"
+	"github.com/leodido/go-syslog/v4/rfc5424"
+	"gopkg.in/mcuadros/go-syslog.v2/format"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+// benchLines are lines that all three parsers understand, unless named ours.
+func benchLines() map[string]string {
+	return map[string]string{
+		"3164":      "<34>Oct 11 22:14:15 mymachine sshd[4721]: Failed password for root from 192.0.2.7 port 51022 ssh2",
+		"5424":      "<165>1 2024-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 ID47 - It's time to make the do-nuts.",
+		"5424-sd":   `<165>1 2024-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="Application" eventID="1011"] An application event log entry`,
+		"ours-ios":  "<187>45: sw01: *Mar  1 18:46:11.123 UTC: %LINEPROTO-5-UPDOWN: Line protocol on Interface GigabitEthernet1/0/1, changed state to down",
+		"ours-asa":  "<166>Mar 01 2024 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1480323 for outside:192.0.2.1/80",
+		"ours-kv":   `<189>date=2024-04-23 time=12:32:48 devname="fw1" devid="FG100" logid="0102043014" type="event" tz="-0500" msg="x"`,
+		"ours-iso":  "<166>2024-01-01T00:00:00.000Z esx1 Hostd: [Originator@6876 sub=Vimsvc.ha-eventmgr] Event 123 : User root@127.0.0.1 logged in",
+		"ours-text": "<14>just some words that no one put a header before, and a few more of them to make up the length",
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, text := range benchLines() {
+		b.Run(name, func(b *testing.B) {
+			p, raw, now := NewParser(nil), []byte(text), noon()
+			var line ingest.Line
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Parse(raw, now, &line)
+			}
+		})
+	}
+}
+
+func BenchmarkMcuadros(b *testing.B) {
+	formats := map[string]format.Format{"3164": &format.RFC3164{}, "5424": &format.RFC5424{}, "5424-sd": &format.RFC5424{}}
+	for name, f := range formats {
+		b.Run(name, func(b *testing.B) {
+			raw := []byte(benchLines()[name])
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.GetParser(raw).Parse(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLeodido(b *testing.B) {
+	b.Run("3164", func(b *testing.B) {
+		raw, m := []byte(benchLines()["3164"]), rfc3164.NewMachine()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := m.Parse(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, name := range []string{"5424", "5424-sd"} {
+		b.Run(name, func(b *testing.B) {
+			raw, m := []byte(benchLines()[name]), rfc5424.NewMachine()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := m.Parse(raw); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

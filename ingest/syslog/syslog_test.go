@@ -1,0 +1,328 @@
+package syslog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// kept is what a test keeps of a message, whose own parts are reused.
+type kept struct {
+	Source                       netip.Addr
+	Host, App, PID, MsgID, Text  string
+	Facility, Severity, DataSize int
+	Stamped                      bool
+}
+
+// station is a Receiver, what it handed on, and its counts.
+type station struct {
+	*Receiver
+	t        *testing.T
+	registry *prometheus.Registry
+	stop     context.CancelFunc
+	ended    chan error
+
+	mu       sync.Mutex
+	got      []kept
+	messages []ingest.Message // without Line
+}
+
+func listen(t *testing.T, conf Config) *station {
+	t.Helper()
+	if conf.Listen == nil {
+		conf.Listen = []string{"udp://127.0.0.1:0"}
+	}
+	s := &station{t: t, registry: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	r, err := New(t.Context(), conf, ingest.HandlerFunc(s.keep), ingest.NewTally(s.registry), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Receiver = r
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() { s.ended <- r.Run(ctx) }()
+	t.Cleanup(func() { s.end() })
+	return s
+}
+
+func (s *station) keep(_ context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range ms {
+		l := m.Line
+		s.got = append(s.got, kept{
+			Source: m.Source, Host: strings.Clone(m.Host), App: strings.Clone(l.AppName), PID: strings.Clone(l.ProcID),
+			MsgID: strings.Clone(l.MsgID), Text: strings.Clone(l.Text), Facility: l.Facility, Severity: l.Severity,
+			DataSize: len(l.StructuredData), Stamped: !l.Timestamp.IsZero(),
+		})
+		m.Line = nil
+		s.messages = append(s.messages, m)
+	}
+	if done != nil {
+		s.t.Error("done is not nil: nobody waits for an answer to syslog")
+	}
+}
+
+// receive waits for n lines, and returns all that were handed on until the end.
+func (s *station) receive(n int) []kept {
+	s.t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		enough := len(s.got) >= n
+		s.mu.Unlock()
+		if enough {
+			break
+		}
+	}
+	return s.end()
+}
+
+// end stops the receiver, which hands on what it has received.
+func (s *station) end() []kept {
+	s.t.Helper()
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+		if err := <-s.ended; err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+	}
+	return s.got
+}
+
+// counted returns the messages counted under an outcome.
+func (s *station) counted(outcome ingest.Outcome) int {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "outcome" && label.GetValue() == string(outcome) {
+					return int(m.GetCounter().GetValue())
+				}
+			}
+		}
+	}
+	return 0
+}
+
+func (s *station) send(lines ...string) {
+	s.t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(s.t.Context(), "udp", s.Addrs()[0].String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for _, line := range lines {
+		if _, err := conn.Write([]byte(line)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func TestLinesReachTheHandlerInOrder(t *testing.T) {
+	s := listen(t, Config{})
+	var sent []string
+	for i := range 1000 {
+		sent = append(sent, fmt.Sprintf("<13>Mar  5 10:00:00 host%d app[%d]: text %d", i, i, i))
+	}
+	before := time.Now()
+	s.send(sent...)
+	got := s.receive(len(sent))
+	if len(got) != len(sent) {
+		t.Fatalf("%d of %d lines", len(got), len(sent))
+	}
+	for i, k := range got {
+		want := kept{
+			Source: netip.MustParseAddr("127.0.0.1"), Host: fmt.Sprintf("host%d", i), App: "app", PID: strconv.Itoa(i),
+			Text: fmt.Sprintf("text %d", i), Facility: 1, Severity: 5, Stamped: true,
+		}
+		if diff := cmp.Diff(want, k, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Fatalf("line %d (-want +got):\n%s", i, diff)
+		}
+	}
+	ids := map[string]bool{}
+	for _, m := range s.messages {
+		ids[m.ID.String()] = true
+		if m.Protocol != ingest.Syslog || m.ReceivedAt.Before(before.Add(-time.Second)) || m.ReceivedAt.After(time.Now()) {
+			t.Fatalf("message %+v", m)
+		}
+	}
+	if len(ids) != len(sent) {
+		t.Errorf("%d ids for %d lines", len(ids), len(sent))
+	}
+}
+
+func TestEveryDatagramThatIsNotHandedOnIsCounted(t *testing.T) {
+	s := listen(t, Config{})
+	s.send("<13>hello", "", "\n", " \x00\r\n", "<13>")
+	if got := s.receive(2); len(got) != 2 || s.counted(ingest.Empty) != 3 {
+		t.Errorf("%d lines handed on, %d empty; want 2 and 3", len(got), s.counted(ingest.Empty))
+	}
+	s = listen(t, Config{Allow: ingest.AllowList{netip.MustParsePrefix("192.0.2.0/24")}})
+	s.send("<13>hello", "<13>hello")
+	if got := s.end(); len(got) != 0 || s.counted(ingest.RefusedSource) != 2 {
+		t.Errorf("%d lines handed on, %d refused; want 0 and 2", len(got), s.counted(ingest.RefusedSource))
+	}
+}
+
+func TestALongLineIsCutOffAndCounted(t *testing.T) {
+	s := listen(t, Config{MaxMessageBytes: 480})
+	s.send("<13>"+strings.Repeat("x", 476), "<13>"+strings.Repeat("x", 475)+"ä", "<13>"+strings.Repeat("x", 900))
+	got := s.receive(3)
+	if len(got) != 3 || len(got[0].Text) != 476 || got[1].Text != strings.Repeat("x", 475) || len(got[2].Text) != 476 {
+		t.Errorf("handed on %+v", got)
+	}
+	if s.Truncated() != 2 {
+		t.Errorf("%d cut off, want 2", s.Truncated())
+	}
+}
+
+func TestTheConfiguredTimeZoneIsUsed(t *testing.T) {
+	r, err := New(t.Context(), Config{Timezone: "Asia/Tokyo"}, nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := stampOf(r.parser, "2024-03-05T10:00:00", noon()).Timestamp, at(2024, 3, 5, 1, 0, 0, 0); !got.Equal(want) {
+		t.Errorf("ten in Tokyo is %v, want %v", got, want)
+	}
+}
+
+func TestAPanicIsContainedAndCounted(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := &station{t: t, registry: registry}
+	var logged bytes.Buffer
+	l := &listener{
+		Receiver: &Receiver{
+			handler: ingest.HandlerFunc(s.keep), tally: ingest.NewTally(registry), maxBytes: 1000,
+			log: slog.New(slog.NewTextHandler(&logged, nil)),
+		},
+		parse: func(raw []byte, now time.Time, line *ingest.Line) {
+			NewParser(nil).Parse(raw, now, line)
+			if line.Text == "boom" {
+				panic("a bug")
+			}
+		},
+	}
+	datagram := func(text string) ingest.Datagram {
+		return ingest.Datagram{Data: []byte(text), At: noon(), From: netip.MustParseAddrPort("192.0.2.1:514")}
+	}
+	l.handle(t.Context(), []ingest.Datagram{datagram("one"), datagram("boom"), datagram("two")})
+	if len(s.got) != 2 || s.got[0].Text != "one" || s.got[1].Text != "two" || s.counted(ingest.Panicked) != 1 {
+		t.Errorf("handed on %+v, %d panicked", s.got, s.counted(ingest.Panicked))
+	}
+	if !strings.Contains(logged.String(), "a bug") || !strings.Contains(logged.String(), "192.0.2.1") {
+		t.Errorf("logged %q", logged.String())
+	}
+}
+
+func TestATakenPortFailsAtOnceAndFreesTheOthers(t *testing.T) {
+	s := listen(t, Config{})
+	taken := "udp://" + s.Addrs()[0].String()
+	_, err := New(t.Context(), Config{Listen: []string{"udp://127.0.0.1:0", taken}}, nil, nil, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "syslog: listen on udp") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSocketsAreNamedByTheirAddress(t *testing.T) {
+	s := listen(t, Config{Listen: []string{"udp://127.0.0.1:0", "udp://[::1]:0"}})
+	sockets := s.Sockets()
+	for _, addr := range s.Addrs() {
+		socket := sockets[addr.String()]
+		if socket == nil || socket.Addr() != addr {
+			t.Errorf("no socket for %v among %v", addr, sockets)
+			continue
+		}
+		if drops, err := socket.Drops(); err != nil || drops != 0 {
+			t.Errorf("%v: %d drops, %v", addr, drops, err)
+		}
+	}
+}
+
+func TestLoggerOfUtilLinuxIsUnderstood(t *testing.T) {
+	logger, err := exec.LookPath("logger")
+	if err != nil {
+		t.Skip("logger is not installed")
+	}
+	s := listen(t, Config{})
+	port := strconv.Itoa(int(s.Addrs()[0].Port()))
+	run := func(args ...string) {
+		t.Helper()
+		args = append([]string{"-n", "127.0.0.1", "-P", port, "-d"}, args...)
+		if out, err := exec.CommandContext(t.Context(), logger, args...).CombinedOutput(); err != nil {
+			t.Fatalf("logger %v: %v: %s", args, err, out)
+		}
+	}
+	run("--rfc3164", "-p", "local3.err", "-t", "disk", "--id=4711", "sda: 3 bad blocks")
+	run("--rfc5424", "-p", "local3.err", "-t", "disk", "--id=4711", "--msgid", "BAD", "--sd-id", "x@1", "--sd-param", "n=\"3\"", "sda: 3 bad blocks")
+	run("--rfc5424=notime,notq,nohost", "-t", "disk", "sda: 3 bad blocks")
+	got := s.receive(3)
+	if len(got) != 3 {
+		t.Fatalf("%d lines: %+v", len(got), got)
+	}
+	if got[0].Host == "" || got[1].Host == "" {
+		t.Error("no host name")
+	}
+	for i := range got {
+		got[i].Host, got[i].Source = "", netip.Addr{}
+	}
+	want := []kept{
+		{App: "disk", PID: "4711", Text: "sda: 3 bad blocks", Facility: 19, Severity: 3, Stamped: true},
+		{App: "disk", PID: "4711", MsgID: "BAD", Text: "sda: 3 bad blocks", Facility: 19, Severity: 3, DataSize: 2, Stamped: true},
+		{App: "disk", Text: "sda: 3 bad blocks", Facility: 1, Severity: 5},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestALineIsHandedOnWithoutAllocation(t *testing.T) {
+	discard := ingest.HandlerFunc(func(context.Context, []ingest.Message, func(ingest.Receipt)) {})
+	l := batchListener(discard)
+	batch := batchOf(64)
+	if n := testing.AllocsPerRun(100, func() { l.handle(t.Context(), batch) }); n > 0 {
+		t.Errorf("%v allocations for a batch", n)
+	}
+}
+
+func batchListener(h ingest.Handler) *listener {
+	r := &Receiver{handler: h, tally: ingest.NewTally(prometheus.NewRegistry()), parser: NewParser(nil), maxBytes: defaultMaxMessageBytes}
+	return &listener{Receiver: r, parse: r.parser.Parse}
+}
+
+func batchOf(n int) []ingest.Datagram {
+	batch := make([]ingest.Datagram, n)
+	for i := range batch {
+		batch[i] = ingest.Datagram{Data: []byte(benchLines()["3164"]), From: netip.MustParseAddrPort("192.0.2.1:514"), At: noon()}
+	}
+	return batch
+}
+
+func BenchmarkBatchOf64(b *testing.B) {
+	l, batch := batchListener(ingest.HandlerFunc(func(context.Context, []ingest.Message, func(ingest.Receipt)) {})), batchOf(64)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.handle(b.Context(), batch)
+	}
+}
