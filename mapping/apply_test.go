@@ -158,6 +158,41 @@ rules:
 	}
 }
 
+// TestErrorsHideTheCommunity: a secret does not get into the log by way of an
+// expression that goes wrong.
+func TestErrorsHideTheCommunity(t *testing.T) {
+	rules := load(t, `
+rules:
+  - { id: a, match: { trap: '*', when: int(trap.community) == 1 }, event: {} }
+`)
+	m := linkDown()
+	m.Trap.Community = "s3cret"
+	var r mapping.Result
+	rules.Apply(&m, &r)
+	if len(r.Errors) != 1 || strings.Contains(r.Errors[0].Err.Error(), "s3cret") {
+		t.Errorf("got %v", r.Errors)
+	}
+}
+
+// TestEachIsBounded: one message makes at most a thousand events, and the rule
+// has an error where it would make more.
+func TestEachIsBounded(t *testing.T) {
+	rules := load(t, `
+rules:
+  - { id: a, match: { http: /hooks/x, each: body }, event: { dedup_key: '${item}' } }
+`)
+	m := event()
+	m.Request = &ingest.Request{Path: "/hooks/x", Body: make([]any, 1500), Raw: []byte("[]")}
+	for i := range 1500 {
+		m.Request.Body.([]any)[i] = i
+	}
+	var r mapping.Result
+	rules.Apply(&m, &r)
+	if len(r.Events) != 1000 || len(r.Errors) != 1 || r.Events[999].DedupKey != "999" {
+		t.Errorf("%d events, errors %v", len(r.Events), r.Errors)
+	}
+}
+
 // TestLongEventsFitPagerDuty: summaries have 1,024 characters, events 512 KiB.
 func TestLongEventsFitPagerDuty(t *testing.T) {
 	rules := load(t, `

@@ -31,22 +31,15 @@ type selector struct {
 func (x *selector) add(pattern string, r ref) {
 	switch {
 	case pattern == "*":
-		x.any = insert(x.any, r)
+		x.any = append(x.any, r)
 	case strings.Contains(pattern, "*"):
 		x.globs.add(newGlob(pattern, r))
 	default:
 		if x.exact == nil {
 			x.exact = map[string][]ref{}
 		}
-		x.exact[pattern] = insert(x.exact[pattern], r)
+		x.exact[pattern] = append(x.exact[pattern], r)
 	}
-}
-
-func insert(refs []ref, r ref) []ref {
-	if n := len(refs); n > 0 && refs[n-1] == r {
-		return refs
-	}
-	return append(refs, r)
 }
 
 // index finds the arms that can match a message, before any expression runs.
@@ -59,8 +52,8 @@ type index struct {
 	http    selector          // by path
 }
 
-// candidates returns the arms that can match m, in order, and after them
-// those of a bare *. It appends to buf where it must.
+// candidates returns the arms that can match m, in order, perhaps more than
+// once, and after them those of a bare *. It appends to buf where it must.
 func (x *index) candidates(m *ingest.Message, namer Namer, buf []ref) (refs, last []ref) {
 	switch {
 	case m.Trap != nil:
@@ -140,5 +133,5 @@ func merge(a, b, globs []ref) []ref {
 	}
 	globs = append(append(globs, a...), b...)
 	slices.Sort(globs)
-	return slices.Compact(globs)
+	return globs
 }

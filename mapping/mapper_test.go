@@ -94,6 +94,7 @@ const mixedRules = `
 rules:
   - { id: link, match: { trap: linkDown }, event: { summary: down } }
   - { id: noise, match: { syslog: noise }, drop: true }
+  - { id: half, match: { syslog: half, when: message == "drop" }, drop: true }
   - { id: broken, match: { syslog: broken }, event: { summary: '${int(message)}' } }
   - { id: twice, match: { syslog: twice }, continue: true, event: {} }
   - { id: again, match: { syslog: twice }, drop: true }
@@ -144,7 +145,7 @@ func TestEveryMessageHasOneOutcome(t *testing.T) {
 	if p.queue.calls != 1 {
 		t.Errorf("a batch made %d calls", p.queue.calls)
 	}
-	if !strings.Contains(p.log.String(), "rule=broken") || !strings.Contains(p.log.String(), "rules.yaml:5:") {
+	if !strings.Contains(p.log.String(), "rule=broken") || !strings.Contains(p.log.String(), "rules.yaml:6:") {
 		t.Errorf("the rule's error is not logged with its place: %s", p.log)
 	}
 }
@@ -224,6 +225,8 @@ func TestSamplesAreLimited(t *testing.T) {
 	f("another app name", 10, func(m *ingest.Message) { m.Line.AppName = "other" })
 	f("a mnemonic", 10, func(m *ingest.Message) { m.Line.Mnemonic = "%A-1-B" })
 	f("a drop", 10, func(m *ingest.Message) { m.Line.AppName = "noise" })
+	f("what is dropped or not", 10, func(m *ingest.Message) { m.Line.AppName, m.Line.Text = "half", "keep" })
+	f("the same, dropped", 10, func(m *ingest.Message) { m.Line.AppName, m.Line.Text = "half", "drop" })
 	f("a trap", 10, func(m *ingest.Message) { *m = linkDown(); m.Trap.OID = "1.3.6.1.4.1.9.0.1" })
 	f("another trap", 10, func(m *ingest.Message) { *m = linkDown(); m.Trap.OID = "1.3.6.1.4.1.9.0.2" })
 	f("the next minute", 10, func(m *ingest.Message) { m.ReceivedAt = m.ReceivedAt.Add(time.Minute) })

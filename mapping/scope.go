@@ -38,7 +38,6 @@ type named struct {
 func (s *scope) begin(rules *Rules, m *ingest.Message, out *Result) {
 	s.rules, s.m, s.out = rules, m, out
 	s.rule, s.hasName, s.message, s.made, s.posted = "", false, nil, 0, nil
-	clear(s.env)
 }
 
 // end lets go of the message.

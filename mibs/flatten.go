@@ -149,7 +149,7 @@ func (f *flattener) index(row *mib.Object) []part {
 
 // syntax returns the syntax of an object, the same for all that have the same.
 func (f *flattener) syntax(o *mib.Object) *syntax {
-	base, hint, size := baseOf(o), o.EffectiveDisplayHint(), 0
+	base, hint, size := baseOf(o), hintOf(o), 0
 	if s := o.EffectiveSizes(); len(s) == 1 && s[0].Min == s[0].Max && 0 < s[0].Min && s[0].Min <= 0xffff {
 		size = int(s[0].Min)
 	}
@@ -197,6 +197,23 @@ func (f *flattener) positions(values []mib.NamedValue) []string {
 		bits[v.Value] = f.intern(v.Label)
 	}
 	return bits
+}
+
+// hintOf returns the DISPLAY-HINT of an object. SMIv1 knows none, so that its
+// conventions have those that SNMPv2-TC gave them.
+func hintOf(o *mib.Object) string {
+	if hint := o.EffectiveDisplayHint(); hint != "" {
+		return hint
+	}
+	for t := o.Type(); t != nil; t = t.Parent() {
+		switch t.Name() {
+		case "DisplayString":
+			return "255a"
+		case "PhysAddress", "MacAddress":
+			return "1x:"
+		}
+	}
+	return ""
 }
 
 // baseOf says what kind of values an object has, and knows the conventions of

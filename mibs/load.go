@@ -103,6 +103,9 @@ func readFolders(ctx context.Context, f *flattener, folders *source, sources ...
 	for err != nil {
 		var faulty *fault
 		if !errors.As(err, &faulty) || ctx.Err() != nil || folders.modules[faulty.module].Path == "" {
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("reading them took longer than %s", readLimit)
+			}
 			return append(warnings, Warning{File: "mibs", Text: "all modules of the folders are left out: " + err.Error()})
 		}
 		warnings = append(warnings, Warning{

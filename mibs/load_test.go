@@ -178,6 +178,36 @@ func TestNoFolderTakesABuiltInNameAway(t *testing.T) {
 	}
 }
 
+func TestModulesOfSMIv1ImportFromRFC1213(t *testing.T) {
+	m, warnings := load(t, folder(t, map[string]string{"v1": `ACME-V1-MIB DEFINITIONS ::= BEGIN
+IMPORTS enterprises FROM RFC1155-SMI OBJECT-TYPE FROM RFC-1212 TRAP-TYPE FROM RFC-1215
+    DisplayString, PhysAddress, ifIndex FROM RFC1213-MIB;
+acme OBJECT IDENTIFIER ::= { enterprises 99996 }
+acmeTable OBJECT-TYPE SYNTAX SEQUENCE OF AcmeEntry ACCESS not-accessible STATUS mandatory DESCRIPTION "" ::= { acme 2 }
+acmeEntry OBJECT-TYPE SYNTAX AcmeEntry ACCESS not-accessible STATUS mandatory DESCRIPTION ""
+    INDEX { ifIndex, acmeMAC } ::= { acmeTable 1 }
+AcmeEntry ::= SEQUENCE { acmeName DisplayString, acmeMAC PhysAddress }
+acmeName OBJECT-TYPE SYNTAX DisplayString ACCESS read-only STATUS mandatory DESCRIPTION "" ::= { acmeEntry 1 }
+acmeMAC OBJECT-TYPE SYNTAX PhysAddress ACCESS read-only STATUS mandatory DESCRIPTION "" ::= { acmeEntry 2 }
+acmeDown TRAP-TYPE ENTERPRISE acme VARIABLES { ifIndex, acmeName } ::= 7
+END
+`}))
+	if len(warnings) > 0 {
+		t.Errorf("warnings: %q", warnings)
+	}
+	f := func(got, want any) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	f(m.Value("1.3.6.1.4.1.99996.2.1.1.5.1.255", []byte("B\xfcro")), "Büro")
+	f(m.Index("1.3.6.1.4.1.99996.2.1.1.5.2.0.255"), "5.00:ff")
+	f(m.Notifications("ACME-V1-MIB"), []Notification{{"ACME-V1-MIB", "acmeDown", "1.3.6.1.4.1.99996.0.7", []string{"ifIndex", "acmeName"}}})
+	module, label, _, _ := m.Name("1.3.6.1.2.1.2.2.1.1.5")
+	f(module+"::"+label, "IF-MIB::ifIndex")
+}
+
 func TestLinesAreCountedFromTheBeginningOfTheFile(t *testing.T) {
 	_, warnings := load(t, folder(t, map[string]string{
 		"two.mib": "A-MIB DEFINITIONS ::= BEGIN\nEND\n\nB-MIB\nDEFINITIONS ::= BEGIN\nb OBJECT IDENTIFIER ::= { nowhere 1 }\nEND\n",
@@ -322,6 +352,18 @@ func TestAModuleWithoutEndIsLeftOut(t *testing.T) {
 	}
 	if _, err := m.OID("acmeFeedLost"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFoldersThatTakeTooLongAreLeftOut(t *testing.T) {
+	s := newSource()
+	s.addText("slow.mib", []byte(vendorModule))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	got := readFolders(ctx, newFlattener(nil), s, choking{s, "ACME-POWER-MIB", func() { <-ctx.Done() }})
+	want := []Warning{{File: "mibs", Text: "all modules of the folders are left out: reading them took longer than 1m0s"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -82,11 +82,12 @@ func TestBuiltInNotificationsKnowAllTheirObjects(t *testing.T) {
 			count++
 			for _, label := range n.Objects {
 				carried++
-				found := m.byLabel[label]
-				if len(found) != 1 || found[0].kind != scalar && found[0].kind != column {
-					t.Errorf("%s::%s carries %s, which is %v", module, n.Label, label, found)
-				} else if found[0].syntax.base == other || found[0].kind == column && found[0].index == nil {
-					t.Errorf("%s::%s has no syntax or no index", found[0].module, label)
+				oid, err := m.OID(label)
+				o := m.byOID[oid]
+				if err != nil || o.kind != scalar && o.kind != column {
+					t.Errorf("%s::%s carries %s, which is %v, %v", module, n.Label, label, o, err)
+				} else if o.syntax.base == other || o.kind == column && o.index == nil {
+					t.Errorf("%s::%s has no syntax or no index", o.module, label)
 				}
 			}
 		}
@@ -271,6 +272,7 @@ func TestAnUnknownNameSaysWhatWasMeant(t *testing.T) {
 	f("UPS-MB::upsTrapOnBatery", "no module UPS-MB; did you mean UPS-MIB? else put its file in a folder named by mibs:")
 	f("CISCO-CONFIG-MAN-MIB::x", "no module CISCO-CONFIG-MAN-MIB; put its file in a folder named by mibs:")
 	f("PositiveIntegers", "no module defines PositiveIntegers; is its file in a folder named by mibs:?")
+	f("sysDescrs", "no module defines sysDescrs; did you mean SNMPv2-MIB::sysDescr?")
 	f("IF-MIB::zzzzzzzz", "no zzzzzzzz in IF-MIB")
 	f("IF-MIB::ifDescr.x", `IF-MIB::ifDescr.x: "x" is no instance: write numbers joined by dots after ifDescr`)
 	f("ifDescr.", `ifDescr.: "" is no instance: write numbers joined by dots after ifDescr`)

@@ -68,7 +68,7 @@ func (m *Modules) lookUp(module, label string) (*node, error) {
 		return nil, m.noModule(module, all)
 	}
 	if len(all) > 0 {
-		return nil, fmt.Errorf("no %s in %s; did you mean %s?", label, module, either(all))
+		return nil, fmt.Errorf("no %s in %s; did you mean %s?", label, module, m.either(all))
 	}
 	near := nearest(label, func(yield func(string) bool) {
 		for l, nodes := range m.byLabel {
@@ -95,11 +95,11 @@ func (m *Modules) onlyOne(label string, all []*node) (*node, error) {
 		if near == "" {
 			return nil, fmt.Errorf("no module defines %s; is its file in a folder named by mibs:?", label)
 		}
-		return nil, fmt.Errorf("no module defines %s; did you mean %s?", label, either(m.byLabel[near]))
+		return nil, fmt.Errorf("no module defines %s; did you mean %s?", label, m.either(m.byLabel[near]))
 	}
 	for _, n := range all[1:] {
 		if n.oid != all[0].oid {
-			return nil, fmt.Errorf("%s has several meanings; write %s", label, either(all))
+			return nil, fmt.Errorf("%s has several meanings; write %s", label, m.either(all))
 		}
 	}
 	return all[0], nil
@@ -108,7 +108,7 @@ func (m *Modules) onlyOne(label string, all []*node) (*node, error) {
 func (m *Modules) noModule(module string, all []*node) error {
 	const mend = "put its file in a folder named by mibs:"
 	if len(all) > 0 {
-		return fmt.Errorf("no module %s; did you mean %s? else %s", module, either(all), mend)
+		return fmt.Errorf("no module %s; did you mean %s? else %s", module, m.either(all), mend)
 	}
 	if near := nearest(module, slices.Values(m.names)); near != "" {
 		return fmt.Errorf("no module %s; did you mean %s? else %s", module, near, mend)
@@ -116,15 +116,19 @@ func (m *Modules) noModule(module string, all []*node) error {
 	return fmt.Errorf("no module %s; %s", module, mend)
 }
 
-// either joins the qualified names of nodes.
-func either(nodes []*node) string {
-	names := make([]string, 0, 3)
-	for i, n := range nodes {
-		if i == 3 {
-			names = append(names, fmt.Sprintf("one of %d more", len(nodes)-i))
-			break
+// either joins the names of nodes, those of one OID under its best name.
+func (m *Modules) either(nodes []*node) string {
+	var names []string
+	for _, n := range nodes {
+		if best := m.byOID[n.oid]; best.label == n.label {
+			n = best
 		}
-		names = append(names, n.module+"::"+n.label)
+		if name := n.module + "::" + n.label; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if more := len(names) - 3; more > 1 {
+		names = append(names[:3], fmt.Sprintf("one of %d more", more))
 	}
 	return strings.Join(names, " or ")
 }

@@ -40,13 +40,13 @@ func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databas
 		}
 		db.server, db.psql, url = server, server.PsqlCommand(), server.URL()
 	}
-	if err := db.connect(ctx, url, c.Delivery.Workers, logger); err != nil {
+	if err := db.connect(ctx, url, logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
 }
 
-func (db *database) connect(ctx context.Context, url string, workers int, logger *slog.Logger) error {
+func (db *database) connect(ctx context.Context, url string, logger *slog.Logger) error {
 	conf, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("database.url: %w", err)
@@ -65,9 +65,9 @@ func (db *database) connect(ctx context.Context, url string, workers int, logger
 	return err
 }
 
-// poolSize bounds the connections: one each to commit, settle and load, and
-// some for River and for whoever asks.
-const poolSize = 12
+// poolSize bounds the connections besides the queue's own: to commit, to
+// look after partitions, and for whoever asks.
+const poolSize = 6
 
 // await returns when the database answers, or says why it does not.
 func await(ctx context.Context, conf *pgx.ConnConfig, logger *slog.Logger) error {

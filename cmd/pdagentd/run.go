@@ -119,7 +119,7 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 	if err := ledger.LoadKeys(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	a.queue, err = queue.New(queue.Config{
+	a.queue, err = queue.New(ctx, queue.Config{
 		Node: c.Node, Schema: migrations.RiverSchema, Workers: c.Delivery.Workers, GiveUpAfter: c.Delivery.GiveUpAfter,
 		Backoff: queue.Backoff{Initial: c.Delivery.Backoff.Initial, Max: c.Delivery.Backoff.Max},
 		Drain:   20 * time.Second,
@@ -206,6 +206,7 @@ func (a *appliance) run(ctx context.Context) error {
 	end()
 	err = errors.Join(err, sinks.Wait())
 	a.sender.Close()
+	a.queue.Close()
 	return errors.Join(err, a.database.close())
 }
 
@@ -226,6 +227,9 @@ func (a *appliance) close() error {
 	}
 	if a.sandbox != nil {
 		errs = append(errs, a.sandbox.Close())
+	}
+	if a.queue != nil {
+		a.queue.Close()
 	}
 	if a.database != nil {
 		errs = append(errs, a.database.close())

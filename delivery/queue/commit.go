@@ -16,8 +16,8 @@ import (
 // The bounds of what waits to be committed, and of one transaction.
 const (
 	commitRows  = 1000
-	commitBytes = 8 << 20
-	queueBytes  = 64 << 20
+	commitBytes = 4 << 20
+	queueBytes  = 16 << 20
 )
 
 // group is what one call of Enqueue brought.

@@ -56,7 +56,8 @@ type Config struct {
 // Queue commits, sends and settles.
 type Queue struct {
 	config  Config
-	pool    *pgxpool.Pool
+	pool    *pgxpool.Pool // commits what senders were told is safe
+	relaxed *pgxpool.Pool // for what may be done twice
 	ledger  Ledger
 	sender  delivery.Sender
 	logger  *slog.Logger
@@ -71,8 +72,15 @@ type Queue struct {
 }
 
 // New returns a queue on the database of pool, which must have been migrated.
-func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
-	q := &Queue{config: config, pool: pool, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger), room: semaphore.NewWeighted(queueBytes)}
+// It opens connections of its own to the same database, for River and for
+// settling, which do not wait for the disk: what the last moment before a
+// power failure loses of them is done again. Close gives them back.
+func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
+	relaxed, err := relax(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{config: config, pool: pool, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger), room: semaphore.NewWeighted(queueBytes)}
 	q.commits = newBatcher(q.commit, commitRows)
 	q.commits.weigh, q.commits.weight = item.weight, commitBytes
 	q.loads = newBatcher(q.load, settleRows)
@@ -85,7 +93,7 @@ func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sende
 	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.maintain)); err != nil {
 		return nil, err
 	}
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+	client, err := river.NewClient(riverpgxv5.New(relaxed), &river.Config{
 		ID:     config.Node,
 		Schema: config.Schema,
 		Logger: slog.New(quiet{logger.Handler()}),
@@ -95,7 +103,7 @@ func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sende
 		},
 		Workers:                     workers,
 		PeriodicJobs:                periodicJobs(),
-		FetchCooldown:               2 * time.Millisecond,
+		FetchCooldown:               5 * time.Millisecond,
 		FetchPollInterval:           100 * time.Millisecond,
 		JobTimeout:                  -1, // attempts have their own; settling waits for Postgres
 		RescueStuckJobsAfter:        rescueAfter,
@@ -108,6 +116,17 @@ func New(config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sende
 	q.client = client
 	return q, nil
 }
+
+// relax returns a pool like pool whose commits do not wait for the disk.
+func relax(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
+	conf := pool.Config().Copy()
+	conf.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	conf.MaxConns = 10 // to settle, to load, and some for River
+	return pgxpool.NewWithConfig(ctx, conf)
+}
+
+// Close closes the queue's own connections. Run must have returned.
+func (q *Queue) Close() { q.relaxed.Close() }
 
 // rescueAfter is when River takes a running job from a node that does not
 // answer for it any more.
@@ -169,7 +188,7 @@ func (q *Queue) stop(ctx context.Context) error {
 
 // takeBack makes jobs available that this node was working when it died.
 func (q *Queue) takeBack(ctx context.Context) error {
-	tag, err := q.pool.Exec(ctx, fmt.Sprintf(`UPDATE %s SET state = 'available', scheduled_at = now()
+	tag, err := q.relaxed.Exec(ctx, fmt.Sprintf(`UPDATE %s SET state = 'available', scheduled_at = now()
 		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`,
 		pgx.Identifier{q.config.Schema, "river_job"}.Sanitize()), q.config.Node)
 	if err == nil && tag.RowsAffected() > 0 {

@@ -54,13 +54,14 @@ func newQueueWith(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheu
 	}
 	logger := slog.New(slog.DiscardHandler)
 	ledger := history.New(pool, routes, history.Config{}, logger)
-	q, err := queue.New(queue.Config{
+	q, err := queue.New(t.Context(), queue.Config{
 		Node: "n1", Schema: migrations.RiverSchema, Workers: 16, GiveUpAfter: giveUp,
 		Backoff: queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}, Drain: 2 * time.Second,
 	}, pool, ledger, sender, r, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(q.Close)
 	return q
 }
 
@@ -349,7 +350,7 @@ func TestOneBadEventDoesNotHoldTheOthers(t *testing.T) {
 func TestEnqueueWaitsForRoomNotForEver(t *testing.T) {
 	pool := pgtest.New(t)
 	q := newQueue(t, pool, accept) // not running: nothing is committed
-	payload := []byte(`"` + strings.Repeat("x", 16<<20) + `"`)
+	payload := []byte(`"` + strings.Repeat("x", 4<<20) + `"`)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	full := make(chan error, 16)

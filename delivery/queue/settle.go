@@ -98,7 +98,7 @@ func (q *Queue) trySettle(ctx context.Context, attempts []*delivery.Attempt) err
 	if err := q.ledger.PrepareAttempts(ctx, attempts); err != nil {
 		return err
 	}
-	tx, err := q.pool.Begin(ctx)
+	tx, err := q.relaxed.Begin(ctx)
 	if err != nil {
 		return err
 	}

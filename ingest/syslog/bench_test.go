@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"testing"
+	"time"
 
 	"github.com/leodido/go-syslog/v4/rfc3164"
 	"github.com/leodido/go-syslog/v4/rfc5424"
@@ -20,6 +21,7 @@ func benchLines() map[string]string {
 		"ours-asa":  "<166>Mar 01 2024 10:00:00 fw1 : %ASA-6-302013: Built outbound TCP connection 1480323 for outside:192.0.2.1/80",
 		"ours-kv":   `<189>date=2024-04-23 time=12:32:48 devname="fw1" devid="FG100" logid="0102043014" type="event" tz="-0500" msg="x"`,
 		"ours-iso":  "<166>2024-01-01T00:00:00.000Z esx1 Hostd: [Originator@6876 sub=Vimsvc.ha-eventmgr] Event 123 : User root@127.0.0.1 logged in",
+		"ours-tag":  "<30>Mar  5 10:00:00 kernel: [46735.878849] FIREWALL: IN=eth2 OUT= MAC= SRC=192.0.2.1 DST=192.0.2.2",
 		"ours-text": "<14>just some words that no one put a header before, and a few more of them to make up the length",
 	}
 }
@@ -34,6 +36,19 @@ func BenchmarkParse(b *testing.B) {
 				p.Parse(raw, now, &line)
 			}
 		})
+	}
+}
+
+func BenchmarkParseInAConfiguredZone(b *testing.B) {
+	location, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, raw, now := NewParser(location), []byte(benchLines()["3164"]), noon()
+	var line ingest.Line
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Parse(raw, now, &line)
 	}
 }
 

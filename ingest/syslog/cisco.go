@@ -194,8 +194,8 @@ func (p *preamble) part(r *reading, s string) (rest string) {
 	return p.name(r, s)
 }
 
-// clock reads a timestamp or an uptime and the colon behind it, and returns
-// where that begins; 0 if it is neither.
+// clock reads a timestamp or an uptime that a colon follows, and returns where
+// it ends; 0 if it is neither.
 func (p *preamble) clock(r *reading, s string) int {
 	t, how, n := r.stamp(s)
 	if n == 0 {

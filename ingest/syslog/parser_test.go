@@ -176,6 +176,19 @@ func TestARelayedHeaderWins(t *testing.T) {
 	})
 }
 
+func TestWhatLooksLikeARelayedHeaderChangesNothing(t *testing.T) {
+	f := func(text string) {
+		t.Helper()
+		reads(t)("<30>Mar  5 10:00:00 myhost "+text, ingest.Line{
+			Facility: 3, Severity: 6, Timestamp: at(2024, 3, 5, 10, 0, 0, 0), Hostname: "myhost", Text: text,
+		})
+	}
+	f("<165> of them are down")
+	f("<165>text")
+	f("1 2024-03-05 was the last time")
+	f("45: 46: 47")
+}
+
 func TestTextIsCleaned(t *testing.T) {
 	f := func(raw, text string) {
 		t.Helper()

@@ -85,6 +85,13 @@ func TestStructuredData(t *testing.T) {
 	f(`-text`, nil, `-text`)
 }
 
+func TestANameGivenAgainAndAgainIsBounded(t *testing.T) {
+	line := parsed("<13>1 - h a - - [a" + strings.Repeat(" b=0123456789", 5000) + "]")
+	if n := len(line.StructuredData["a"]["b"]); n < maxJoined || n > 2*maxJoined {
+		t.Errorf("%d bytes", n)
+	}
+}
+
 // TestWellFormedLinesAreReadAsTheReferenceReadsThem compares with a strict
 // parser of RFC 5424 on lines that are made at random.
 func TestWellFormedLinesAreReadAsTheReferenceReadsThem(t *testing.T) {

@@ -56,8 +56,15 @@ func (r *reading) file(id string, params map[string]string) {
 	}
 }
 
+// maxJoined bounds in bytes what the values of a name that is given again and
+// again are joined to, which costs the square of it.
+const maxJoined = 1024
+
 func addParam(params map[string]string, name, value string) {
 	if before, again := params[name]; again {
+		if len(before) > maxJoined {
+			return
+		}
 		value = before + "," + value
 	}
 	params[name] = value

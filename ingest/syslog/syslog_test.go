@@ -239,9 +239,25 @@ func TestAPanicIsContainedAndCounted(t *testing.T) {
 func TestATakenPortFailsAtOnceAndFreesTheOthers(t *testing.T) {
 	s := listen(t, Config{})
 	taken := "udp://" + s.Addrs()[0].String()
-	_, err := New(t.Context(), Config{Listen: []string{"udp://127.0.0.1:0", taken}}, nil, nil, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	other, err := New(t.Context(), Config{Listen: []string{"udp://127.0.0.1:0"}}, nil, nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := "udp://" + other.Addrs()[0].String()
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = New(t.Context(), Config{Listen: []string{free, taken}}, nil, nil, log)
 	if err == nil || !strings.Contains(err.Error(), "syslog: listen on udp") {
 		t.Errorf("error %v", err)
+	}
+	again, err := New(t.Context(), Config{Listen: []string{free}}, nil, nil, log)
+	if err != nil {
+		t.Fatalf("the first address is still bound: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

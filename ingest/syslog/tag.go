@@ -145,7 +145,15 @@ func isHost(word string) bool {
 	return named && !isLevel(word)
 }
 
+// isAddress reports whether a word is an IP address.
 func isAddress(word string) bool {
+	for i := range len(word) {
+		if c := word[i]; c == '%' && i > 1 {
+			break
+		} else if c != ':' && c != '.' && !isHexDigit(c) {
+			return false // most words: the parser's error would cost an allocation
+		}
+	}
 	_, err := netip.ParseAddr(word)
 	return err == nil
 }
@@ -154,7 +162,7 @@ func isLevel(word string) bool { return level(word) >= 0 }
 
 // level returns the severity that a word names; -1 if it names none.
 func level(word string) int {
-	if len(word) < len("warn") || len(word) > len("informational") {
+	if len(word) < len("err") || len(word) > len("informational") {
 		return -1
 	}
 	var lower [len("informational")]byte
@@ -171,7 +179,7 @@ func level(word string) int {
 		return 1
 	case "crit", "critical", "fatal":
 		return 2
-	case "error", "severe":
+	case "err", "error", "severe":
 		return 3
 	case "warn", "warning":
 		return 4

@@ -62,7 +62,7 @@ func isDeviceID(word string) bool {
 
 func isHex(word string) bool {
 	for i := range len(word) {
-		if c := word[i]; !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+		if !isHexDigit(word[i]) {
 			return false
 		}
 	}

@@ -79,7 +79,7 @@ func TestProCurveEventNumbersAreMessageIDs(t *testing.T) {
 
 func TestALevelWordIsTheSeverityOfALineWithoutPRI(t *testing.T) {
 	for raw, want := range map[string]int{
-		"Mar  5 10:00:00 bigip1 err mcpd[6720]: x":    -1,
+		"Mar  5 10:00:00 bigip1 err mcpd[6720]: x":    3,
 		"Mar  5 10:00:00 bigip1 notice mcpd[6720]: x": 5,
 		"Mar  5 10:00:00 gw1 kern.warning kernel: x":  4,
 	} {

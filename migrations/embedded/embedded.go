@@ -32,13 +32,14 @@ const (
 	// port only names the socket, unless an operator sets listen_addresses.
 	port = 5432
 
-	stopPatience  = 30 * time.Second // for a fast shutdown, which writes a checkpoint
-	quitPatience  = 15 * time.Second // for an immediate one; Postgres kills its children after 5 s
-	lockPatience  = 15 * time.Second // for the last backends of a postmaster that was killed
-	firstPause    = 100 * time.Millisecond
-	longestPause  = 30 * time.Second
-	steadyUptime  = time.Minute // who ran as long starts again after firstPause
-	readyInterval = 10 * time.Millisecond
+	stopPatience   = 30 * time.Second // for a fast shutdown, which writes a checkpoint
+	quitPatience   = 15 * time.Second // for an immediate one; Postgres kills its children after 5 s
+	lockPatience   = 15 * time.Second // for the last backends of a postmaster that was killed
+	endingPatience = time.Second      // for a daemon that was killed just now
+	firstPause     = 100 * time.Millisecond
+	longestPause   = 30 * time.Second
+	steadyUptime   = time.Minute // who ran as long starts again after firstPause
+	readyInterval  = 10 * time.Millisecond
 )
 
 // Config says where the server lives.
@@ -81,7 +82,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	p, err := s.start(ctx)
 	if err != nil {
 		if s.lock != nil {
-			_ = s.lock.Close()
+			unlock(s.lock)
 		}
 		return nil, err
 	}
@@ -209,7 +210,7 @@ func (s *Server) createDatabase(ctx context.Context) error {
 // until Stop. It never gives up: the appliance spools while Postgres is away.
 func (s *Server) supervise(p *process) {
 	defer close(s.stopped)
-	defer func() { _ = s.lock.Close() }()
+	defer unlock(s.lock)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		select {
 		case ctx := <-s.stop:

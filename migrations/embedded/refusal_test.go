@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -272,4 +273,24 @@ func TestBrokenSettingsAreSaidInTheError(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContains(t, refused(t, Config{DataDir: dir}), `unrecognized configuration parameter "shared_bufers"`, "postgresql.conf", "line")
+}
+
+func TestLockIsGivenUpThoughAForkedChildHoldsIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	lock, err := lockFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := syscall.Dup(int(lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(inherited) }()
+	unlock(lock)
+	again, err := lockFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock(again)
 }
