@@ -63,17 +63,10 @@ type Attempt struct {
 	State    State  // the delivery's afterwards: Delivered, Dead, or Queued when it will be tried again
 }
 
-// Ready is a delivery whose turn has come: it needs a River job.
-type Ready struct {
-	ID       uuid.UUID
-	Priority int // River's, 1 to 4
-}
-
 // Committed says what a batch of events became.
 type Committed struct {
 	Events    []*mapping.Event   // those that were written
 	Decisions []mapping.Decision // what was decided about each of Events in the end
-	Ready     []Ready            // the deliveries that nothing stands in the way of, in the order of the events
 	Routes    []Route            // senders' routes that were put on record
 }
 

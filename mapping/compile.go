@@ -44,9 +44,7 @@ func Compile(spec Spec, namer Namer) (*Rules, error) {
 	for i := range compiled {
 		rs.index.addRule(i, &compiled[i])
 	}
-	warnings = append(warnings, unreachable(rs, compiled)...)
-	_ = warnings.Err() // sorts them
-	rs.warnings = warnings
+	rs.warnings = append(warnings, unreachable(rs, compiled)...).sorted()
 	return rs, nil
 }
 

@@ -59,6 +59,9 @@ func (c *ruleCompiler) severity(v Value, local []string) *template {
 	t := &template{place: v.Text.Place}
 	if v.Kind == Mapping {
 		t.ladder = []rung{}
+		if len(v.Map) == 0 {
+			c.fault(v.Text.Place, "this ladder has no steps: { critical: condition, warning: true }")
+		}
 		for _, e := range v.Map {
 			c.rung(t, e, local)
 		}

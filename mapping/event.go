@@ -70,7 +70,7 @@ type Event struct {
 
 	API      ingest.API // what Payload (or Body) is written for
 	Action   Action
-	DedupKey string // never empty, but for change events
+	DedupKey string // never empty, but for change events and for what no rule matched or one dropped
 	Severity Severity
 	Summary  string
 
@@ -80,7 +80,7 @@ type Event struct {
 
 	// Payload is the event as a JSON object, without routing_key and
 	// service_key: an Events API v2 event for what rules make, the sender's
-	// own fields for what was posted.
+	// own fields for what was posted, nil for what is Dropped or Unmatched.
 	Payload []byte
 
 	// Body, if not nil, is sent instead of Payload, byte for byte, as

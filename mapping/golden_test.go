@@ -357,3 +357,34 @@ func play(t *testing.T, a archive) string {
 	}
 	return out.String()
 }
+
+// TestReadmeExamplesLoad, without a warning.
+func TestReadmeExamplesLoad(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(data), "```yaml\n")[1:]
+	if len(blocks) < 5 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	for _, block := range blocks {
+		example, _, _ := strings.Cut(block, "```")
+		if warnings := load(t, example).Warnings(); len(warnings) > 0 {
+			t.Errorf("%s\n%v", example, warnings)
+		}
+	}
+}
+
+// TestReadmeKnowsEveryWord: patterns, functions, keys and severities.
+func TestReadmeKnowsEveryWord(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range append(mapping.EventKeys(), mapping.Words()...) {
+		if !strings.Contains(string(data), word) {
+			t.Errorf("%s is not in README.md", word)
+		}
+	}
+}

@@ -130,6 +130,11 @@ func (fs Faults) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}
+	return fs.sorted()
+}
+
+// sorted sorts the faults by place and keeps each only once.
+func (fs Faults) sorted() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
 		return cmp.Or(
 			cmp.Compare(a.Place.File, b.Place.File),

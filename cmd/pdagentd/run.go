@@ -115,7 +115,9 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ledger := history.New(a.database.pool, routes, history.Config{Keep: c.History.Keep}, a.logger)
+	ledger := history.New(a.database.pool, routes, history.Config{
+		Keep: c.History.Keep, Jobs: queue.Jobs(migrations.RiverSchema), Announce: queue.Announce(migrations.RiverSchema),
+	}, a.logger)
 	if err := ledger.LoadKeys(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

@@ -15,37 +15,46 @@ import (
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
-// Commit writes events, what they do to their alerts, and their deliveries. It
-// takes a fixed number of round trips and changes nothing in events. again
-// says that the batch may have been committed before: what is on record is
-// then left out.
+// Commit commits events, what they do to their alerts, their deliveries, and
+// the jobs of those that nothing stands in the way of. It changes nothing in
+// events. again says that the batch may have been committed before: what is on
+// record is then left out.
 //
-// The caller rolls tx back on error and may call again with the same events;
-// after the commit it calls Committed.
-func (h *History) Commit(ctx context.Context, tx pgx.Tx, events []*mapping.Event, again bool) (delivery.Committed, error) {
+// After an error nothing of the batch is on record, unless the connection was
+// lost at the very end; it may be committed again. After success the caller
+// calls Committed.
+func (h *History) Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.Event, again bool) (c delivery.Committed, err error) {
 	if again {
-		var err error
-		if events, err = h.unrecorded(ctx, tx, events); err != nil {
-			return delivery.Committed{}, err
+		if events, err = h.unrecorded(ctx, conn, events); err != nil {
+			return c, err
 		}
 	}
+	defer func() { rollback(ctx, conn, err) }()
 	b := newBatch(len(events))
 	for _, e := range events {
 		b.entries = append(b.entries, h.address(e, b))
 	}
-	if err := b.lock(ctx, tx); err != nil {
-		return delivery.Committed{}, fmt.Errorf("lock alerts: %w", err)
+	if err := b.lock(ctx, conn); err != nil {
+		return c, fmt.Errorf("lock alerts: %w", err)
 	}
-	c := delivery.Committed{Events: events, Decisions: make([]mapping.Decision, len(events))}
+	c.Events, c.Decisions = events, make([]mapping.Decision, len(events))
 	for i := range b.entries {
 		b.add(&b.entries[i])
 		c.Decisions[i] = b.entries[i].decision
 	}
-	if err := b.write(ctx, tx); err != nil {
-		return delivery.Committed{}, err
+	c.Routes = b.routes
+	if err := b.write(ctx, conn, h.config); err != nil {
+		return c, fmt.Errorf("write %d events: %w", len(events), err)
 	}
-	c.Ready, c.Routes = b.ready, b.routes
 	return c, nil
+}
+
+// rollback ends a transaction that has failed, so that its connection can be
+// used again; one that was lost needs no end.
+func rollback(ctx context.Context, conn *pgx.Conn, err error) {
+	if err != nil && !conn.IsClosed() {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+	}
 }
 
 // Committed makes what a committed batch put on record known to later ones.
@@ -56,12 +65,12 @@ func (h *History) Committed(c delivery.Committed) {
 }
 
 // unrecorded returns the events that are not in the table.
-func (h *History) unrecorded(ctx context.Context, tx pgx.Tx, events []*mapping.Event) ([]*mapping.Event, error) {
+func (h *History) unrecorded(ctx context.Context, conn *pgx.Conn, events []*mapping.Event) ([]*mapping.Event, error) {
 	ids, times := make([]uuid.UUID, len(events)), make([]time.Time, len(events))
 	for i, e := range events {
 		ids[i], times[i] = e.ID, e.ReceivedAt
 	}
-	rows, err := tx.Query(ctx, `SELECT id FROM unnest($1::uuid[], $2::timestamptz[]) AS batch (id, received_at)
+	rows, err := conn.Query(ctx, `SELECT id FROM unnest($1::uuid[], $2::timestamptz[]) AS batch (id, received_at)
 		JOIN events USING (id, received_at)`, ids, times)
 	if err != nil {
 		return nil, err
@@ -135,7 +144,6 @@ type batch struct {
 	events     eventRows
 	deliveries deliveryRows
 	routes     []delivery.Route // senders' routes that are not on record
-	ready      []delivery.Ready
 }
 
 func newBatch(n int) *batch {
@@ -162,18 +170,17 @@ func (b *batch) meet(key alertKey) *alert {
 	return a
 }
 
-// lock reads and locks the batch's alerts, in the order of their ids as
-// Settle does, and then asks which of them have deliveries waiting: in a
-// statement of its own, whose snapshot is taken when the locks are held.
-func (b *batch) lock(ctx context.Context, tx pgx.Tx) error {
-	if len(b.order) == 0 {
-		return nil
-	}
+// lock begins the transaction, reads and locks the batch's alerts, in the
+// order of their ids as Settle does, and then asks which of them have
+// deliveries waiting: in a statement of its own, whose snapshot is taken when
+// the locks are held.
+func (b *batch) lock(ctx context.Context, conn *pgx.Conn) error {
 	routes, keys := make([]string, len(b.order)), make([]string, len(b.order))
 	for i, a := range b.order {
 		routes[i], keys[i] = a.key.route, a.key.dedupKey
 	}
 	var q pgx.Batch
+	q.Queue("BEGIN")
 	q.Queue(`SELECT a.id, a.route, a.dedup_key, a.status, a.severity, a.summary, a.source, a.rule,
 			a.first_at, a.last_at, a.resolved_at, a.occurrences
 		FROM unnest($1::text[], $2::text[]) AS batch (route, dedup_key)
@@ -191,7 +198,7 @@ func (b *batch) lock(ctx context.Context, tx pgx.Tx) error {
 			})
 			return err
 		})
-	return tx.SendBatch(ctx, &q).Close()
+	return conn.SendBatch(ctx, &q).Close()
 }
 
 func (b *batch) found(rows pgx.Rows) error {
@@ -229,9 +236,6 @@ func (b *batch) deliver(e *entry) {
 	}
 	if e.alert != nil {
 		e.alert.waiting = true
-	}
-	if state == delivery.Queued {
-		b.ready = append(b.ready, delivery.Ready{ID: e.ID, Priority: delivery.Priority(e.Severity)})
 	}
 	b.deliveries.add(e, state)
 }

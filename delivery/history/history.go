@@ -1,9 +1,10 @@
 // Package history owns the SQL of the delivery history: events, alerts,
 // deliveries and attempts, their partitions and their retention. What comes in
 // are the events of a batch or the attempts of one; what goes out are the
-// deliveries that may go now. What it promises: all of a batch is written in
-// the caller's transaction by a fixed number of statements, however large the
-// batch, and writing a batch again after an ambiguous commit changes nothing.
+// deliveries that may go now, each with the job that makes it go. What it
+// promises: a batch is one transaction, of two round trips and a fixed number
+// of statements, however large it is, and writing a batch again after an
+// ambiguous commit changes nothing.
 package history
 
 import (
@@ -20,6 +21,14 @@ type Config struct {
 	// Keep is how long events, attempts, settled deliveries and resolved
 	// alerts are kept.
 	Keep time.Duration
+
+	// Jobs is the statement that gives each row of ready (id uuid, priority
+	// smallint) its job, as the tail of a WITH; it is run in the
+	// transaction that makes a delivery ready. Empty: none is given.
+	Jobs string
+
+	// Announce is run at the end of such a transaction; empty: nothing is.
+	Announce string
 }
 
 // History writes and reads the delivery history. Its methods may be called
@@ -27,7 +36,7 @@ type Config struct {
 type History struct {
 	pool   *pgxpool.Pool
 	routes *delivery.Routes
-	keep   time.Duration
+	config Config
 	logger *slog.Logger
 	days   days
 }
@@ -36,7 +45,7 @@ type History struct {
 // migrated.
 func New(pool *pgxpool.Pool, routes *delivery.Routes, config Config, logger *slog.Logger) *History {
 	return &History{
-		pool: pool, routes: routes, keep: config.Keep, logger: logger,
+		pool: pool, routes: routes, config: config, logger: logger,
 		days: days{known: map[string]bool{}},
 	}
 }

@@ -33,7 +33,10 @@ func newHistory(t *testing.T) (*History, *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(pool, routes, Config{Keep: 24 * time.Hour}, slog.New(slog.DiscardHandler))
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE ready_log (n serial, id uuid)`); err != nil {
+		t.Fatal(err)
+	}
+	h := New(pool, routes, Config{Keep: 24 * time.Hour, Jobs: "INSERT INTO ready_log (id) SELECT id FROM ready"}, slog.New(slog.DiscardHandler))
 	if err := h.Maintain(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -50,23 +53,24 @@ func event(action mapping.Action, dedupKey string) *mapping.Event {
 	}
 }
 
-// commit commits events as the queue does.
-func commit(t *testing.T, h *History, again bool, events ...*mapping.Event) delivery.Committed {
+// commit commits events as the queue does, and returns what was decided and
+// which deliveries got a job.
+func commit(t *testing.T, h *History, again bool, events ...*mapping.Event) (c delivery.Committed, ready []uuid.UUID) {
 	t.Helper()
 	if err := h.Prepare(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
-	var c delivery.Committed
-	transact(t, h.pool, func(tx pgx.Tx) (err error) {
-		c, err = h.Commit(t.Context(), tx, events, again)
+	ready = readied(t, h, func(conn *pgx.Conn) (err error) {
+		c, err = h.Commit(t.Context(), conn, events, again)
 		return err
 	})
 	h.Committed(c)
-	return c
+	return c, ready
 }
 
-// settle ends the deliveries of events in state.
-func settle(t *testing.T, h *History, state delivery.State, events ...*mapping.Event) []delivery.Ready {
+// settle ends the deliveries of events in state, and returns those that got a
+// job by it.
+func settle(t *testing.T, h *History, state delivery.State, events ...*mapping.Event) []uuid.UUID {
 	t.Helper()
 	var ids []uuid.UUID
 	for _, e := range events {
@@ -87,19 +91,33 @@ func settle(t *testing.T, h *History, state delivery.State, events ...*mapping.E
 	if err := h.PrepareAttempts(t.Context(), attempts); err != nil {
 		t.Fatal(err)
 	}
-	var ready []delivery.Ready
-	transact(t, h.pool, func(tx pgx.Tx) (err error) {
-		ready, err = h.Settle(t.Context(), tx, attempts)
-		return err
-	})
-	return ready
+	return readied(t, h, func(conn *pgx.Conn) error { return h.Settle(t.Context(), conn, attempts) })
 }
 
-func transact(t *testing.T, pool *pgxpool.Pool, f func(pgx.Tx) error) {
+// readied returns the deliveries that get a job while f runs, in their order.
+func readied(t *testing.T, h *History, f func(*pgx.Conn) error) []uuid.UUID {
 	t.Helper()
-	if err := pgx.BeginFunc(t.Context(), pool, f); err != nil {
+	conn, err := h.pool.Acquire(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer conn.Release()
+	if err := f(conn.Conn()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(t.Context(), `WITH gone AS (DELETE FROM ready_log RETURNING n, id) SELECT id FROM gone ORDER BY n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ready []uuid.UUID
+	for _, id := range ids {
+		ready = append(ready, id)
+	}
+	return ready
 }
 
 // table returns what a query finds, a line a row.
@@ -135,11 +153,11 @@ func TestABatchIsDecidedInItsOrder(t *testing.T) {
 	second, other := event(mapping.Trigger, "k"), event(mapping.Trigger, "other")
 	dropped := event(mapping.Trigger, "dropped")
 	dropped.Decision = mapping.Dropped
-	c := commit(t, h, false, a, again, ok, unknown, second, other, dropped)
+	c, ready := commit(t, h, false, a, again, ok, unknown, second, other, dropped)
 	same(t, "decisions", c.Decisions, []mapping.Decision{
 		mapping.Queued, mapping.Folded, mapping.Queued, mapping.Suppressed, mapping.Queued, mapping.Queued, mapping.Dropped,
 	})
-	same(t, "what may go", c.Ready, []delivery.Ready{{ID: a.ID, Priority: 2}, {ID: other.ID, Priority: 2}})
+	same(t, "what may go", ready, []uuid.UUID{a.ID, other.ID})
 	same(t, "alerts", table(t, pool, `SELECT dedup_key, ' ', status, ' ', occurrences FROM alerts ORDER BY 1`),
 		[]string{"k open 1", "other open 1"})
 	same(t, "deliveries", table(t, pool, `SELECT dedup_key, ' ', action, ' ', state, ' ', route FROM deliveries ORDER BY seq`),
@@ -153,13 +171,17 @@ func TestABatchIsDecidedInItsOrder(t *testing.T) {
 func TestAnAlertsDeliveriesGoOneAfterTheOther(t *testing.T) {
 	h, _ := newHistory(t)
 	one, two, three := event(mapping.Trigger, "k"), event(mapping.Resolve, "k"), event(mapping.Trigger, "k")
-	same(t, "first", commit(t, h, false, one).Ready, []delivery.Ready{{ID: one.ID, Priority: 2}})
-	same(t, "second", commit(t, h, false, two).Ready, []delivery.Ready(nil))
-	same(t, "third", commit(t, h, false, three).Ready, []delivery.Ready(nil))
-	same(t, "a failure frees nothing", settle(t, h, delivery.Queued, one), []delivery.Ready(nil))
-	same(t, "its end frees the second", settle(t, h, delivery.Delivered, one), []delivery.Ready{{ID: two.ID, Priority: 2}})
-	same(t, "so does death", settle(t, h, delivery.Dead, two), []delivery.Ready{{ID: three.ID, Priority: 2}})
-	same(t, "the last frees nothing", settle(t, h, delivery.Delivered, three), []delivery.Ready(nil))
+	gone := func(what string, got []uuid.UUID, want ...uuid.UUID) { t.Helper(); same(t, what, got, want) }
+	_, ready := commit(t, h, false, one)
+	gone("first", ready, one.ID)
+	_, ready = commit(t, h, false, two)
+	gone("second", ready)
+	_, ready = commit(t, h, false, three)
+	gone("third", ready)
+	gone("a failure frees nothing", settle(t, h, delivery.Queued, one))
+	gone("its end frees the second", settle(t, h, delivery.Delivered, one), two.ID)
+	gone("so does death", settle(t, h, delivery.Dead, two), three.ID)
+	gone("the last frees nothing", settle(t, h, delivery.Delivered, three))
 }
 
 // TestADeadTriggerDoesNotHideTheProblem: what PagerDuty never heard of is sent
@@ -170,7 +192,8 @@ func TestADeadTriggerDoesNotHideTheProblem(t *testing.T) {
 	commit(t, h, false, one)
 	settle(t, h, delivery.Dead, one)
 	same(t, "status", table(t, pool, `SELECT status FROM alerts`), []string{"pending"})
-	same(t, "the next", commit(t, h, false, event(mapping.Trigger, "k")).Decisions, []mapping.Decision{mapping.Queued})
+	c, _ := commit(t, h, false, event(mapping.Trigger, "k"))
+	same(t, "the next", c.Decisions, []mapping.Decision{mapping.Queued})
 }
 
 // TestReplayInsertsNothingTwice: a batch whose commit may or may not have
@@ -179,7 +202,7 @@ func TestReplayInsertsNothingTwice(t *testing.T) {
 	h, pool := newHistory(t)
 	one, two := event(mapping.Trigger, "k"), event(mapping.Trigger, "k")
 	commit(t, h, false, one)
-	c := commit(t, h, true, one, two)
+	c, _ := commit(t, h, true, one, two)
 	same(t, "written", len(c.Events) == 1 && c.Events[0] == two, true)
 	same(t, "events", table(t, pool, `SELECT count(*) FROM events`), []string{"2"})
 	same(t, "occurrences", table(t, pool, `SELECT occurrences FROM alerts`), []string{"2"})
@@ -278,10 +301,13 @@ func TestACommitTakesAFixedNumberOfStatements(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer traced.Close()
-		transact(t, traced, func(tx pgx.Tx) error {
-			_, err := h.Commit(t.Context(), tx, events, false)
+		if err := traced.AcquireFunc(t.Context(), func(conn *pgxpool.Conn) error {
+			tracer.n = 0
+			_, err := h.Commit(t.Context(), conn.Conn(), events, false)
 			return err
-		})
+		}); err != nil {
+			t.Fatal(err)
+		}
 		return tracer.n
 	}
 	if few, many := statements(2), statements(500); few != many {

@@ -85,10 +85,10 @@ func (h *History) Maintain(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	if h.keep <= 0 {
+	if h.config.Keep <= 0 {
 		return nil
 	}
-	oldest := now.Add(-h.keep)
+	oldest := now.Add(-h.config.Keep)
 	for _, table := range partitioned() {
 		if err := h.dropDays(ctx, table, oldest); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (h *History) dropDay(ctx context.Context, name string) error {
 		return fmt.Errorf("drop %s: %w", name, err)
 	}
 	delete(h.days.known, name)
-	h.logger.Info("history partition dropped", "partition", name, "keep", h.keep)
+	h.logger.Info("history partition dropped", "partition", name, "keep", h.config.Keep)
 	return nil
 }
 

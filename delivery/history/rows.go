@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -101,20 +100,31 @@ func (r *deliveryRows) add(e *entry, state delivery.State) {
 	r.contentType = append(r.contentType, orNull(e.ContentType))
 }
 
-// The order of the rows is the order of seq: of receipt, within an alert.
-func (r *deliveryRows) queue(q *pgx.Batch) {
+// queue writes the deliveries, whose seq follows the order of the rows, and
+// gives a job to those that are queued.
+func (r *deliveryRows) queue(q *pgx.Batch, jobs string) {
 	if len(r.id) == 0 {
 		return
 	}
-	q.Queue(`INSERT INTO deliveries (id, event_id, alert_id, received_at, kind, route, api, action, dedup_key,
+	q.Queue(withJobs(`INSERT INTO deliveries (id, event_id, alert_id, received_at, kind, route, api, action, dedup_key,
 			severity, priority, state, body, content_type)
 		SELECT id, id, alert_id, received_at, 'event', route, api, action, dedup_key,
 			severity, priority, state, body, content_type
 		FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
 			$8::text[], $9::smallint[], $10::text[], $11::bytea[], $12::text[]) WITH ORDINALITY
 			AS batch (id, alert_id, received_at, route, api, action, dedup_key, severity, priority, state, body, content_type, n)
-		ORDER BY n`,
+		ORDER BY n`, jobs),
 		r.id, r.alert, r.receivedAt, r.route, r.api, r.action, r.dedupKey, r.severity, r.priority, r.state, r.body, r.contentType)
+}
+
+// withJobs returns a statement that does what change does to deliveries and
+// gives a job to those that are queued after it.
+func withJobs(change, jobs string) string {
+	if jobs == "" {
+		return change
+	}
+	return "WITH changed AS (" + change + ` RETURNING deliveries.id, deliveries.priority, deliveries.state, deliveries.seq),
+		ready AS (SELECT id, priority FROM changed WHERE state = 'queued' ORDER BY seq) ` + jobs
 }
 
 // queueAlerts writes the alerts that a batch has decided about.
@@ -157,17 +167,22 @@ func queueKeys(q *pgx.Batch, routes []delivery.Route) {
 	}
 }
 
-// write sends all rows of the batch in one round trip.
-func (b *batch) write(ctx context.Context, tx pgx.Tx) error {
+// write sends all rows of the batch and commits, in one round trip.
+func (b *batch) write(ctx context.Context, conn *pgx.Conn, config Config) error {
 	var q pgx.Batch
 	queueAlerts(&q, b.order)
 	b.events.queue(&q)
-	b.deliveries.queue(&q)
+	b.deliveries.queue(&q, config.Jobs)
 	queueKeys(&q, b.routes)
-	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
-		return fmt.Errorf("write %d events: %w", len(b.events.id), err)
+	queueCommit(&q, config)
+	return conn.SendBatch(ctx, &q).Close()
+}
+
+func queueCommit(q *pgx.Batch, config Config) {
+	if config.Announce != "" {
+		q.Queue(config.Announce)
 	}
-	return nil
+	q.Queue("COMMIT")
 }
 
 func (a *alert) idOrNull() pgtype.UUID {

@@ -47,41 +47,34 @@ func (h *History) scan(row pgx.CollectableRow) (*delivery.Delivery, error) {
 	return &d, nil
 }
 
-// Settle records attempts and what they make of their deliveries, and returns
+// Settle commits attempts, what they make of their deliveries, and the jobs of
 // the deliveries that this frees: the next of each alert whose delivery came to
-// its end. No delivery may occur twice in attempts.
-func (h *History) Settle(ctx context.Context, tx pgx.Tx, attempts []*delivery.Attempt) ([]delivery.Ready, error) {
+// its end. No delivery may occur twice in attempts. After an error it may be
+// called again.
+func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) (err error) {
+	defer func() { rollback(ctx, conn, err) }()
 	ended, unheard := endedAlerts(attempts)
+	var q pgx.Batch
+	q.Queue("BEGIN")
 	if len(ended) > 0 {
-		if _, err := tx.Exec(ctx, `SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, ended); err != nil {
-			return nil, fmt.Errorf("lock alerts: %w", err)
-		}
+		q.Queue(`SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, ended)
 	}
-	var (
-		q    pgx.Batch
-		next []delivery.Ready
-	)
 	queueAttempts(&q, attempts)
 	if len(unheard) > 0 {
 		q.Queue(`UPDATE alerts a SET status = 'pending' WHERE id = ANY ($1::uuid[]) AND status IN ('open', 'acknowledged')
 			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued'))`, unheard)
 	}
 	if len(ended) > 0 {
-		q.Queue(`UPDATE deliveries d SET state = 'queued'
+		q.Queue(withJobs(`UPDATE deliveries SET state = 'queued'
 			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (SELECT id FROM deliveries w
 				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') ORDER BY seq LIMIT 1) AS next
-			WHERE d.id = next.id AND d.state = 'held' RETURNING d.id, d.priority`, ended).
-			Query(func(rows pgx.Rows) (err error) {
-				next, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r delivery.Ready, err error) {
-					return r, row.Scan((*[16]byte)(&r.ID), &r.Priority)
-				})
-				return err
-			})
+			WHERE deliveries.id = next.id AND deliveries.state = 'held'`, h.config.Jobs), ended)
 	}
-	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
-		return nil, fmt.Errorf("settle %d attempts: %w", len(attempts), err)
+	queueCommit(&q, h.config)
+	if err := conn.SendBatch(ctx, &q).Close(); err != nil {
+		return fmt.Errorf("settle %d attempts: %w", len(attempts), err)
 	}
-	return next, nil
+	return nil
 }
 
 // endedAlerts returns the alerts of deliveries that came to their end, and

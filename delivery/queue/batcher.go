@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // batcher gathers items while the last batch is being worked: the longer a
@@ -12,6 +13,7 @@ type batcher[T any] struct {
 	rows   int           // the most items in a batch
 	weigh  func(T) int64 // nil: items weigh nothing
 	weight int64         // a batch is closed when it weighs this much
+	linger time.Duration // how long a batch waits for company; 0: not at all
 
 	wake    chan struct{}
 	mu      sync.Mutex
@@ -39,6 +41,7 @@ func (b *batcher[T]) run(ctx, work context.Context) {
 	for {
 		select {
 		case <-b.wake:
+			sleep(ctx, b.linger)
 			b.drain(work)
 		case <-ctx.Done():
 			b.drain(work)

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pdaltagent/pdaltagent/mapping"
@@ -155,29 +154,18 @@ func (q *Queue) tryCommit(ctx context.Context, batch []item, again bool) error {
 	if err := q.ledger.Prepare(ctx, events); err != nil {
 		return err
 	}
-	tx, err := q.pool.Begin(ctx)
+	conn, err := q.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer rollback(ctx, tx)
-	c, err := q.ledger.Commit(ctx, tx, events, again)
+	defer conn.Release()
+	c, err := q.ledger.Commit(ctx, conn.Conn(), events, again)
 	if err != nil {
-		return err
-	}
-	if err := q.insertJobs(ctx, tx, c.Ready); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
 	q.ledger.Committed(c)
 	q.metrics.committed(c, len(batch), time.Since(began))
 	return nil
-}
-
-// rollback ends a transaction that may have been committed already.
-func rollback(ctx context.Context, tx pgx.Tx) {
-	_ = tx.Rollback(context.WithoutCancel(ctx)) // a lost connection rolls back by itself
 }
 
 // isFaultOfData tells whether err is about what the rows hold (SQLSTATE
@@ -193,6 +181,9 @@ func isFaultOfData(err error) bool {
 
 // sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

@@ -34,11 +34,11 @@ import (
 // contract of each method.
 type Ledger interface {
 	Prepare(ctx context.Context, events []*mapping.Event) error
-	Commit(ctx context.Context, tx pgx.Tx, events []*mapping.Event, again bool) (delivery.Committed, error)
+	Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.Event, again bool) (delivery.Committed, error)
 	Committed(c delivery.Committed)
 	Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delivery, error)
 	PrepareAttempts(ctx context.Context, attempts []*delivery.Attempt) error
-	Settle(ctx context.Context, tx pgx.Tx, attempts []*delivery.Attempt) ([]delivery.Ready, error)
+	Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) error
 	Waiting(ctx context.Context) (map[delivery.State]int64, error)
 	Maintain(ctx context.Context, now time.Time) error
 }
@@ -85,6 +85,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	q.commits.weigh, q.commits.weight = item.weight, commitBytes
 	q.loads = newBatcher(q.load, settleRows)
 	q.settles = newBatcher(q.settle, settleRows)
+	q.settles.linger = pace
 
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.work)); err != nil {
@@ -103,7 +104,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 		},
 		Workers:                     workers,
 		PeriodicJobs:                periodicJobs(),
-		FetchCooldown:               5 * time.Millisecond,
+		FetchCooldown:               pace,
 		FetchPollInterval:           100 * time.Millisecond,
 		JobTimeout:                  -1, // attempts have their own; settling waits for Postgres
 		RescueStuckJobsAfter:        rescueAfter,
@@ -116,6 +117,11 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	q.client = client
 	return q, nil
 }
+
+// pace is how long jobs to fetch, and attempts to settle, wait for others: a
+// statement costs Postgres as much for one row as for twenty. Commits do not
+// wait, since senders wait for them.
+const pace = 5 * time.Millisecond
 
 // relax returns a pool like pool whose commits do not wait for the disk.
 func relax(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {

@@ -53,7 +53,9 @@ func newQueueWith(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheu
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	ledger := history.New(pool, routes, history.Config{}, logger)
+	ledger := history.New(pool, routes, history.Config{
+		Jobs: queue.Jobs(migrations.RiverSchema), Announce: queue.Announce(migrations.RiverSchema),
+	}, logger)
 	q, err := queue.New(t.Context(), queue.Config{
 		Node: "n1", Schema: migrations.RiverSchema, Workers: 16, GiveUpAfter: giveUp,
 		Backoff: queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}, Drain: 2 * time.Second,

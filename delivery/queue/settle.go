@@ -92,23 +92,16 @@ func (q *Queue) settle(ctx context.Context, batch []settlement) {
 	}
 }
 
-// trySettle records attempts and hands the deliveries that they free to River,
-// in one transaction.
+// trySettle records attempts and frees the deliveries behind them, in one
+// transaction.
 func (q *Queue) trySettle(ctx context.Context, attempts []*delivery.Attempt) error {
 	if err := q.ledger.PrepareAttempts(ctx, attempts); err != nil {
 		return err
 	}
-	tx, err := q.relaxed.Begin(ctx)
+	conn, err := q.relaxed.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer rollback(ctx, tx)
-	next, err := q.ledger.Settle(ctx, tx, attempts)
-	if err != nil {
-		return err
-	}
-	if err := q.insertJobs(ctx, tx, next); err != nil {
-		return err
-	}
-	return tx.Commit(ctx)
+	defer conn.Release()
+	return q.ledger.Settle(ctx, conn.Conn(), attempts)
 }

@@ -27,22 +27,24 @@ type deliverArgs struct {
 // Kind is versioned: other arguments need another kind.
 func (deliverArgs) Kind() string { return "deliver_v1" }
 
-// insertJobs gives each delivery its River job.
-func (q *Queue) insertJobs(ctx context.Context, tx pgx.Tx, ready []delivery.Ready) error {
-	if len(ready) == 0 {
-		return nil
-	}
-	jobs := make([]river.InsertManyParams, len(ready))
-	for i, r := range ready {
-		jobs[i] = river.InsertManyParams{
-			Args:       deliverArgs{r.ID},
-			InsertOpts: &river.InsertOpts{Queue: deliveries, Priority: r.Priority, MaxAttempts: 10_000},
-		}
-	}
-	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
-		return fmt.Errorf("insert %d jobs: %w", len(jobs), err)
-	}
-	return nil
+// InsertOpts are what Jobs writes.
+func (deliverArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: deliveries, MaxAttempts: 10_000}
+}
+
+// Jobs is the statement by which the history gives deliveries their jobs (see
+// history.Config), for River's tables in schema. It writes what River's own
+// insertion writes, but in the round trip of the batch.
+func Jobs(schema string) string {
+	return `INSERT INTO ` + pgx.Identifier{schema, "river_job"}.Sanitize() + `
+			(args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags)
+		SELECT jsonb_build_object('delivery_id', id), clock_timestamp(), 'deliver_v1', 10000, '{}', priority, 'deliveries',
+			clock_timestamp(), 'available', '{}' FROM ready`
+}
+
+// Announce is the statement that wakes River's clients (see history.Config).
+func Announce(schema string) string {
+	return `SELECT pg_notify('` + schema + `.river_insert', '{"queue": "deliveries"}')`
 }
 
 // Backoff is the pause before a delivery that failed is tried again.

@@ -68,7 +68,7 @@ func fired(rules *mapping.Rules) string {
 // without hidden ones; several documents of a file follow one another.
 func TestFilesAreReadInLexicalOrder(t *testing.T) {
 	dir := tree(t, map[string]string{
-		"20-b.yaml": rule("b"), "10-a.yml": rule("a"), "30/c.yaml": rule("c") + "---\n" + rule("d") + "---\n",
+		"20-b.yaml": rule("b"), "30-bc.yaml": rule("bc"), "10-a.yml": rule("a"), "30/c.yaml": rule("c") + "---\n" + rule("d") + "---\n",
 		".hidden.yaml": rule("hidden"), "notes.txt": "not: [yaml", ".git/x.yaml": rule("git"), "99-empty.yaml": "# nothing\n",
 	})
 	single := filepath.Join(tree(t, map[string]string{"z.rules": rule("z")}), "z.rules")
@@ -76,7 +76,7 @@ func TestFilesAreReadInLexicalOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fired(rules); got != "z a b c d" || rules.Len() != 5 {
+	if got := fired(rules); got != "z a b bc c d" || rules.Len() != 6 {
 		t.Errorf("got %q, %d rules", got, rules.Len())
 	}
 }
@@ -167,6 +167,11 @@ func TestYAMLPitfalls(t *testing.T) {
 	f("rules:\n  - { id: x, match: { <<: { syslog: x } }, event: {} }", "merge keys (<<) are not supported")
 	f("rules: &a [ *a ]", "r.yaml")
 	f("rules:\n  - id: x\n    match: { syslog: x }\n    event: &e { custom_details: { a: *e } }", "nested too deep")
+	f("rules: "+strings.Repeat("[", 200)+strings.Repeat("]", 200), "nested too deep")
+	f("rules:\n  - { id: x, match: { syslog: x }, event: { severity: {} } }", "this ladder has no steps")
+	long := strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000)
+	f("rules:\n  - { id: x, match: { syslog: x }, set: { a: "+long+" }, event: {} }", "r.yaml:2:46: the expression is too long: split it with set")
+	f("rules:\n  - { id: x, match: { syslog: x }, set: { a: 1"+strings.Repeat(" + 1", 300)+" }, event: {} }", "the expression is too long: split it with set")
 	f("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e]", "repeat too much")
 	f("\ufeffrules: []", "")
 	f("[1, 2]", "r.yaml:1:1: a rule file is a mapping of keys to values")
