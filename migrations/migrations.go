@@ -89,6 +89,17 @@ func river(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
-	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, tuneRiver)
 	return err
 }
+
+// tuneRiver drops the indexes that serve only searches by argument and by
+// metadata, which nobody makes, and which cost every job of ours three times;
+// and has vacuum keep up with a table whose rows live for seconds.
+const tuneRiver = `
+	DROP INDEX IF EXISTS ` + RiverSchema + `.river_job_args_index, ` + RiverSchema + `.river_job_metadata_index;
+	ALTER TABLE ` + RiverSchema + `.river_job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+		autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)`

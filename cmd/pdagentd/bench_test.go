@@ -134,28 +134,20 @@ func (r *rig) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-func (r *rig) count(b *testing.B, query string) int64 {
-	b.Helper()
-	var n int64
-	if err := r.pool.QueryRow(b.Context(), query).Scan(&n); err != nil {
-		b.Fatal(err)
-	}
-	return n
-}
-
-// until waits until a count has reached n, or does not change for five seconds.
-func (r *rig) until(b *testing.B, n int64, query string) int64 {
+// until waits until a figure of /metrics has grown by n since it was before,
+// or does not grow for five seconds, and returns by how much it has.
+func (r *rig) until(b *testing.B, n, before int64, name string) int64 {
 	b.Helper()
 	last, since := int64(-1), time.Now()
 	for time.Since(since) < 5*time.Second {
-		got := r.count(b, query)
+		got := r.metric(b, name) - before
 		if got >= n {
 			return got
 		}
 		if got != last {
 			last, since = got, time.Now()
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 	return last
 }
@@ -163,8 +155,12 @@ func (r *rig) until(b *testing.B, n int64, query string) int64 {
 // drain waits until nothing is on its way.
 func (r *rig) drain(b *testing.B) {
 	b.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if r.count(b, `SELECT count(*) FROM deliveries WHERE state IN ('held', 'queued')`) == 0 {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		var left bool
+		if err := r.pool.QueryRow(b.Context(), `SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('held', 'queued'))`).Scan(&left); err != nil {
+			b.Fatal(err)
+		}
+		if !left {
 			return
 		}
 	}
@@ -240,7 +236,7 @@ func (r *rig) traps(b *testing.B) {
 	cpu, delivered := r.cpu(), r.delivered.Load()
 	began := time.Now()
 	send(b, r.snmp, datagrams, pace)
-	got := r.until(b, total, `SELECT count(*) FROM events WHERE rule = 'link-down'`)
+	got := r.until(b, total, 0, `pdaltagent_events_total{decision="queued",rule="link-down"}`)
 	elapsed := time.Since(began)
 	r.row(fmt.Sprintf("traps, %d a second sent", pace), "committed, each opens an alert", rate(int(got), elapsed))
 	r.row("", "lost", fmt.Sprint(total-got))
@@ -254,17 +250,15 @@ func (r *rig) traps(b *testing.B) {
 // unmatched sends lines that no rule takes.
 func (r *rig) unmatched(b *testing.B) {
 	const total, pace = 400_000, 80_000
+	const unmatched = `pdaltagent_messages_total{outcome="unmatched",protocol="syslog"}`
 	datagrams := make([][]byte, total)
 	for i := range datagrams {
 		datagrams[i] = fmt.Appendf(nil, "<30>Oct 11 22:14:15 web%d nginx[%d]: 192.0.2.7 - GET /index.html 200", i%100, i%30000)
 	}
-	cpu, before := r.cpu(), r.messages(b, "unmatched")
+	cpu, before := r.cpu(), r.metric(b, unmatched)
 	began := time.Now()
 	send(b, r.syslog, datagrams, pace)
-	for deadline := time.Now().Add(5 * time.Second); r.messages(b, "unmatched")-before < total && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	got := r.messages(b, "unmatched") - before
+	got := r.until(b, total, before, unmatched)
 	r.row("syslog lines, no rule matches", "parsed and looked up", rate(int(got), time.Since(began)))
 	r.row("", "lost", fmt.Sprint(total-got))
 	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
@@ -280,17 +274,11 @@ func (r *rig) lines(b *testing.B) {
 	cpu := r.cpu()
 	began := time.Now()
 	send(b, r.syslog, datagrams, pace)
-	got := r.until(b, total, `SELECT count(*) FROM events WHERE rule = 'ios-link'`)
+	got := r.until(b, total-100, 0, `pdaltagent_events_total{decision="folded",rule="ios-link"}`) + 100
 	r.row(fmt.Sprintf("syslog lines, %d a second sent", pace), "matched, folded and committed", rate(int(got), time.Since(began)))
 	r.row("", "lost", fmt.Sprint(total-got))
 	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
 	r.drain(b)
-}
-
-// messages reads a count of syslog messages from /metrics.
-func (r *rig) messages(b *testing.B, outcome string) int64 {
-	b.Helper()
-	return r.metric(b, `pdaltagent_messages_total{outcome="`+outcome+`",protocol="syslog"}`)
 }
 
 // metric reads a figure from /metrics; 0 where it is not there.

@@ -13,17 +13,28 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // for machines without zone data
 )
 
 // version is set by the build.
 var version = "devel" //nolint:gochecknoglobals // -ldflags -X sets only variables
 
 func main() {
+	boundMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// boundMemory has the collector run as often as it takes to stay below 80 MB.
+// GOMEMLIMIT says otherwise.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(80 << 20)
+	}
 }
 
 const usage = `usage: pdagentd [run] [--config FILE]       run the appliance

@@ -173,7 +173,8 @@ func (b *batch) meet(key alertKey) *alert {
 // lock begins the transaction, reads and locks the batch's alerts, in the
 // order of their ids as Settle does, and then asks which of them have
 // deliveries waiting: in a statement of its own, whose snapshot is taken when
-// the locks are held.
+// the locks are held, and whose LIMIT keeps Postgres from reading everything
+// that waits, of whatever alert.
 func (b *batch) lock(ctx context.Context, conn *pgx.Conn) error {
 	routes, keys := make([]string, len(b.order)), make([]string, len(b.order))
 	for i, a := range b.order {
@@ -188,8 +189,8 @@ func (b *batch) lock(ctx context.Context, conn *pgx.Conn) error {
 		Query(func(rows pgx.Rows) error { return b.found(rows) })
 	q.Queue(`SELECT a.route, a.dedup_key
 		FROM unnest($1::text[], $2::text[]) AS batch (route, dedup_key)
-		JOIN alerts a USING (route, dedup_key)
-		WHERE EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued'))`, routes, keys).
+		JOIN alerts a USING (route, dedup_key),
+		LATERAL (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued') LIMIT 1) AS waiting`, routes, keys).
 		Query(func(rows pgx.Rows) error {
 			var key alertKey
 			_, err := pgx.ForEachRow(rows, []any{&key.route, &key.dedupKey}, func() error {

@@ -45,6 +45,7 @@ func newHistory(t *testing.T) (*History, *pgxpool.Pool) {
 
 // event returns what a rule makes of a message that came now.
 func event(action mapping.Action, dedupKey string) *mapping.Event {
+	time.Sleep(time.Microsecond) // ids sort by time, to a quarter of that
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	return &mapping.Event{
 		ID: ingest.NewID(at), ReceivedAt: at, Protocol: ingest.SNMP, Host: "sw1", Rule: "link-down",

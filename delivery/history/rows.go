@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,9 +26,17 @@ type eventRows struct {
 }
 
 func (r *eventRows) grow(n int) {
-	r.id = make([]pgtype.UUID, 0, n)
+	for _, column := range []*[]pgtype.UUID{&r.id, &r.delivery, &r.alert} {
+		*column = make([]pgtype.UUID, 0, n)
+	}
+	for _, column := range []*[]string{&r.protocol, &r.host, &r.rule, &r.decision} {
+		*column = make([]string, 0, n)
+	}
+	for _, column := range []*[]pgtype.Text{&r.route, &r.action, &r.dedupKey, &r.severity, &r.summary, &r.payload, &r.message} {
+		*column = make([]pgtype.Text, 0, n)
+	}
 	r.receivedAt = make([]time.Time, 0, n)
-	r.payload, r.message = make([]pgtype.Text, 0, n), make([]pgtype.Text, 0, n)
+	r.source = make([]*netip.Addr, 0, n)
 }
 
 func (r *eventRows) add(e *entry) {
@@ -42,8 +51,8 @@ func (r *eventRows) add(e *entry) {
 	r.dedupKey = append(r.dedupKey, orNull(e.DedupKey))
 	r.severity = append(r.severity, orNull(string(e.Severity)))
 	r.summary = append(r.summary, orNull(e.Summary))
-	r.payload = append(r.payload, orNull(string(e.Payload)))
-	r.message = append(r.message, orNull(string(e.Message)))
+	r.payload = append(r.payload, orNull(text(e.Payload)))
+	r.message = append(r.message, orNull(text(e.Message)))
 	r.source = append(r.source, addrOrNull(e.Source))
 	r.alert = append(r.alert, e.alert.idOrNull())
 	if e.decision == mapping.Queued {
@@ -65,8 +74,8 @@ func (r *eventRows) queue(q *pgx.Batch) {
 			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::uuid[], $16::uuid[])
 			AS batch (id, received_at, protocol, source, host, rule, decision, route, action, dedup_key,
 			severity, summary, payload, message, alert_id, delivery_id)`,
-		r.id, r.receivedAt, r.protocol, r.source, r.host, r.rule, r.decision, r.route,
-		r.action, r.dedupKey, r.severity, r.summary, r.payload, r.message, r.alert, r.delivery)
+		flat(r.id), r.receivedAt, r.protocol, r.source, r.host, r.rule, r.decision, flat(r.route),
+		flat(r.action), flat(r.dedupKey), flat(r.severity), flat(r.summary), flat(r.payload), flat(r.message), flat(r.alert), flat(r.delivery))
 }
 
 // deliveryRows are rows of deliveries.
@@ -114,7 +123,7 @@ func (r *deliveryRows) queue(q *pgx.Batch, jobs string) {
 			$8::text[], $9::smallint[], $10::text[], $11::bytea[], $12::text[]) WITH ORDINALITY
 			AS batch (id, alert_id, received_at, route, api, action, dedup_key, severity, priority, state, body, content_type, n)
 		ORDER BY n`, jobs),
-		r.id, r.alert, r.receivedAt, r.route, r.api, r.action, r.dedupKey, r.severity, r.priority, r.state, r.body, r.contentType)
+		flat(r.id), flat(r.alert), r.receivedAt, r.route, r.api, r.action, r.dedupKey, r.severity, r.priority, r.state, r.body, flat(r.contentType))
 }
 
 // withJobs returns a statement that does what change does to deliveries and
@@ -157,7 +166,7 @@ func queueAlerts(q *pgx.Batch, alerts []*alert) {
 		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity, summary = excluded.summary,
 			source = excluded.source, rule = excluded.rule, first_at = excluded.first_at, last_at = excluded.last_at,
 			resolved_at = excluded.resolved_at, occurrences = excluded.occurrences`,
-		ids, routes, keys, statuses, severities, summaries, sources, rules, first, last, resolvedAt, occurrences)
+		flat(ids), routes, keys, statuses, severities, summaries, sources, rules, first, last, resolvedAt, occurrences)
 }
 
 func queueKeys(q *pgx.Batch, routes []delivery.Route) {
@@ -193,6 +202,12 @@ func (a *alert) idOrNull() pgtype.UUID {
 }
 
 func uuidOrNull(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
+
+// text returns b as a string without a copy: events never change.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// flat has pgx encode a slice without reflection.
+func flat[T any](s []T) pgtype.FlatArray[T] { return s }
 
 func orNull(s string) pgtype.Text { return pgtype.Text{String: s, Valid: s != ""} }
 

@@ -35,6 +35,13 @@ func (b *batcher[T]) add(items ...T) {
 	}
 }
 
+// backlog returns how many items wait for the batch after this one.
+func (b *batcher[T]) backlog() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
 // run works batches, each with the context work, until ctx ends and nothing is
 // left.
 func (b *batcher[T]) run(ctx, work context.Context) {

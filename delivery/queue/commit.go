@@ -15,8 +15,8 @@ import (
 // The bounds of what waits to be committed, and of one transaction.
 const (
 	commitRows  = 1000
-	commitBytes = 4 << 20
-	queueBytes  = 16 << 20
+	commitBytes = 2 << 20
+	queueBytes  = 8 << 20
 )
 
 // group is what one call of Enqueue brought.
@@ -154,7 +154,7 @@ func (q *Queue) tryCommit(ctx context.Context, batch []item, again bool) error {
 	if err := q.ledger.Prepare(ctx, events); err != nil {
 		return err
 	}
-	conn, err := q.pool.Acquire(ctx)
+	conn, err := q.strict.Acquire(ctx)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := q.pool.Ping(ctx); err != nil {
+	if err := q.strict.Ping(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,7 +57,7 @@ type Config struct {
 // Queue commits, sends and settles.
 type Queue struct {
 	config  Config
-	pool    *pgxpool.Pool // commits what senders were told is safe
+	strict  *pgxpool.Pool // commits what senders are told is safe
 	relaxed *pgxpool.Pool // for what may be done twice
 	ledger  Ledger
 	sender  delivery.Sender
@@ -65,6 +66,7 @@ type Queue struct {
 	client  *river.Client[pgx.Tx]
 
 	room    *semaphore.Weighted // bytes of events that wait
+	narrow  *semaphore.Weighted // workers, while receivers are busy
 	commits *batcher[item]
 	loads   *batcher[load]
 	settles *batcher[settlement]
@@ -72,20 +74,25 @@ type Queue struct {
 }
 
 // New returns a queue on the database of pool, which must have been migrated.
-// It opens connections of its own to the same database, for River and for
-// settling, which do not wait for the disk: what the last moment before a
-// power failure loses of them is done again. Close gives them back.
+// It opens connections of its own to the same database. Those for River and
+// for settling do not wait for the disk: what the last moment before a power
+// failure loses of them is done again. Close closes them.
 func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
-	relaxed, err := relax(ctx, pool)
+	strict, err := open(ctx, pool, true, 4)
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{config: config, pool: pool, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger), room: semaphore.NewWeighted(queueBytes)}
+	relaxed, err := open(ctx, pool, false, 10)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger),
+		room: semaphore.NewWeighted(queueBytes), narrow: semaphore.NewWeighted(narrowWorkers)}
 	q.commits = newBatcher(q.commit, commitRows)
 	q.commits.weigh, q.commits.weight = item.weight, commitBytes
 	q.loads = newBatcher(q.load, settleRows)
 	q.settles = newBatcher(q.settle, settleRows)
-	q.settles.linger = pace
+	q.settles.linger = 4 * pace
 
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.work)); err != nil {
@@ -109,6 +116,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 		JobTimeout:                  -1, // attempts have their own; settling waits for Postgres
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 5 * time.Minute, // the history is ours
+		ReindexerIndexNames:         slices.DeleteFunc(river.ReindexerIndexNamesDefault(), dropped),
 		SoftStopTimeout:             config.Drain,
 	})
 	if err != nil {
@@ -118,21 +126,34 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	return q, nil
 }
 
-// pace is how long jobs to fetch, and attempts to settle, wait for others: a
-// statement costs Postgres as much for one row as for twenty. Commits do not
-// wait, since senders wait for them.
+// pace is how long jobs to fetch wait for others, and four times as long
+// attempts to settle: a statement costs Postgres as much for one row as for
+// twenty. Commits do not wait, since senders wait for them.
 const pace = 5 * time.Millisecond
 
-// relax returns a pool like pool whose commits do not wait for the disk.
-func relax(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
+// dropped tells whether package migrations drops an index of River's.
+func dropped(index string) bool {
+	return index == "river_job_args_index" || index == "river_job_metadata_index"
+}
+
+// open returns connections to the database of pool that plan for tables which
+// grow: every statement of ours finds its rows by an index, but Postgres, whose
+// figures are from when a table was small, would read the whole of it.
+func open(ctx context.Context, pool *pgxpool.Pool, wait bool, most int32) (*pgxpool.Pool, error) {
 	conf := pool.Config().Copy()
-	conf.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	conf.MaxConns = 10 // to settle, to load, and some for River
+	conf.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	if !wait {
+		conf.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	}
+	conf.MaxConns = most
 	return pgxpool.NewWithConfig(ctx, conf)
 }
 
 // Close closes the queue's own connections. Run must have returned.
-func (q *Queue) Close() { q.relaxed.Close() }
+func (q *Queue) Close() {
+	q.strict.Close()
+	q.relaxed.Close()
+}
 
 // rescueAfter is when River takes a running job from a node that does not
 // answer for it any more.

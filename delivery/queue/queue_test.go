@@ -352,7 +352,7 @@ func TestOneBadEventDoesNotHoldTheOthers(t *testing.T) {
 func TestEnqueueWaitsForRoomNotForEver(t *testing.T) {
 	pool := pgtest.New(t)
 	q := newQueue(t, pool, accept) // not running: nothing is committed
-	payload := []byte(`"` + strings.Repeat("x", 4<<20) + `"`)
+	payload := []byte(`"` + strings.Repeat("x", 2<<20) + `"`)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	full := make(chan error, 16)

@@ -68,6 +68,7 @@ func (b Backoff) after(n int) time.Duration {
 // delivery, its job is never given up by River. A job whose delivery is
 // settled already (the node died in between) ends without a call.
 func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
+	defer q.giveWay(ctx)()
 	d, err := q.find(ctx, job.Args.DeliveryID)
 	if err != nil {
 		return river.JobSnooze(time.Second)
@@ -90,6 +91,22 @@ func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 		return river.JobSnooze(pause)
 	}
 	return nil
+}
+
+// What comes in can wait least: a datagram that finds no room is lost. While
+// events wait for more than a commit, fewer workers send.
+const (
+	busyEvents    = 200
+	narrowWorkers = 32
+)
+
+// giveWay returns at once unless receivers are busy; then only some workers at
+// a time pass, each until it calls what is returned.
+func (q *Queue) giveWay(ctx context.Context) (pass func()) {
+	if q.commits.backlog() < busyEvents || q.narrow.Acquire(ctx, 1) != nil {
+		return func() {}
+	}
+	return func() { q.narrow.Release(1) }
 }
 
 // send contains a sender's panic: it is an attempt that failed.
