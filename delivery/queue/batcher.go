@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type batcher[T any] struct {
 	weight int64         // a batch is closed when it weighs this much
 	linger time.Duration // how long a batch waits for company; 0: not at all
 
+	streak  atomic.Int64 // batches worked since none was waiting
 	wake    chan struct{}
 	mu      sync.Mutex
 	waiting []T
@@ -35,13 +37,6 @@ func (b *batcher[T]) add(items ...T) {
 	}
 }
 
-// backlog returns how many items wait for the batch after this one.
-func (b *batcher[T]) backlog() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.waiting)
-}
-
 // run works batches, each with the context work, until ctx ends and nothing is
 // left.
 func (b *batcher[T]) run(ctx, work context.Context) {
@@ -60,7 +55,9 @@ func (b *batcher[T]) run(ctx, work context.Context) {
 func (b *batcher[T]) drain(ctx context.Context) {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
 		b.work(ctx, batch)
+		b.streak.Add(1)
 	}
+	b.streak.Store(0)
 }
 
 // take returns the next batch, in the order of add.

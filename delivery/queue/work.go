@@ -93,17 +93,18 @@ func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 	return nil
 }
 
-// What comes in can wait least: a datagram that finds no room is lost. While
-// events wait for more than a commit, fewer workers send.
+// What comes in can wait least: a datagram that finds no room is lost. Once
+// commits have followed one another without a pause, fewer workers send: still
+// as many events as PagerDuty takes for hundreds of integration keys.
 const (
-	busyEvents    = 200
-	narrowWorkers = 32
+	busyStreak    = 8
+	narrowWorkers = 16
 )
 
 // giveWay returns at once unless receivers are busy; then only some workers at
 // a time pass, each until it calls what is returned.
 func (q *Queue) giveWay(ctx context.Context) (pass func()) {
-	if q.commits.backlog() < busyEvents || q.narrow.Acquire(ctx, 1) != nil {
+	if q.commits.streak.Load() < busyStreak || q.narrow.Acquire(ctx, 1) != nil {
 		return func() {}
 	}
 	return func() { q.narrow.Release(1) }

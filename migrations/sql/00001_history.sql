@@ -42,7 +42,7 @@ CREATE TABLE alerts (
     UNIQUE (route, dedup_key)
 ) WITH (fillfactor = 70);                          -- room for updates that touch no index
 
-CREATE INDEX alerts_open ON alerts (last_at) WHERE status <> 'resolved';
+CREATE INDEX alerts_open ON alerts (first_at) WHERE status <> 'resolved'; -- not last_at, which every repeat changes
 
 CREATE TABLE deliveries (
     id           uuid PRIMARY KEY,
@@ -71,7 +71,7 @@ CREATE TABLE deliveries (
 -- What is waiting, alert by alert: how an alert's next delivery is found.
 CREATE INDEX deliveries_waiting ON deliveries (alert_id, seq) WHERE state IN ('held', 'queued');
 CREATE INDEX deliveries_dead ON deliveries (created_at) WHERE state = 'dead';
-CREATE INDEX deliveries_created_at ON deliveries (created_at);
+CREATE INDEX deliveries_created_at ON deliveries USING brin (created_at); -- rows come in its order
 
 CREATE TABLE attempts (
     delivery_id uuid        NOT NULL,
