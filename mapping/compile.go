@@ -42,7 +42,7 @@ func Compile(spec Spec, namer Namer) (*Rules, error) {
 		return nil, err
 	}
 	for i := range compiled {
-		rs.index.addRule(i, &compiled[i])
+		rs.index.addRule(i, &compiled[i], namer)
 	}
 	rs.warnings = append(warnings, unreachable(rs, compiled)...).sorted()
 	return rs, nil

@@ -125,13 +125,13 @@ func (c *ruleCompiler) trap(p string, at Place) string {
 	return oid
 }
 
-// addRule makes the arms of rule i findable.
-func (x *index) addRule(i int, c *compiledRule) {
+// addRule makes the arms of rule i findable, by the names that namer knows.
+func (x *index) addRule(i int, c *compiledRule, namer Namer) {
 	for arm := range c.patterns {
 		for _, p := range c.patterns[arm] {
 			switch r := newRef(i, arm); c.rule.arms[arm].selector {
 			case SelectTrap:
-				x.addTrap(p, r)
+				x.addTrap(p, r, namer)
 			case SelectSyslog:
 				x.syslog.add(p, r)
 			case SelectHTTP:

@@ -94,9 +94,12 @@ func (x *index) trap(oid string, namer Namer, buf []ref) []ref {
 
 // addTrap adds a pattern that is not a name: an OID, or a glob of OIDs or of
 // names.
-func (x *index) addTrap(pattern string, r ref) {
+func (x *index) addTrap(pattern string, r ref, namer Namer) {
 	if isOID(pattern) || pattern == "*" {
 		x.traps.add(pattern, r)
+		if twin := twinOf(pattern, namer); twin != "" {
+			x.traps.add(twin, r)
+		}
 		return
 	}
 	module, label, qualified := strings.Cut(pattern, "::")
@@ -114,6 +117,25 @@ func (x *index) addTrap(pattern string, r ref) {
 		}
 		x.modules[module].add(newGlob(label, r))
 	}
+}
+
+// twinOf returns the other OID that agents send the notification at oid with:
+// enterprise.0.N for enterprise.N, or the other way round (RFC 3584 section
+// 3.1). It is empty where that is a notification of its own, or unknown.
+func twinOf(oid string, namer Namer) string {
+	i := strings.LastIndexByte(oid, '.')
+	if i < 0 || strings.Contains(oid, "*") {
+		return ""
+	}
+	twin, zero := strings.CutSuffix(oid[:i], ".0")
+	if !zero {
+		twin += ".0"
+	}
+	twin += oid[i:]
+	if defined, err := namer.OID(twin); err != nil || defined != oid {
+		return ""
+	}
+	return twin
 }
 
 // isOID says whether s is dotted decimal, perhaps with stars.

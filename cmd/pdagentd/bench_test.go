@@ -169,6 +169,7 @@ func (r *rig) drain(b *testing.B) {
 
 // http posts from 32 connections for ten seconds, each event an alert of its own.
 func (r *rig) http(b *testing.B) {
+	b.Helper()
 	const connections, during = 32, 10 * time.Second
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
@@ -228,6 +229,7 @@ func (r *rig) accepted(ctx context.Context, client *http.Client, dedupKey string
 
 // traps sends linkDown traps, each of which opens an alert of its own.
 func (r *rig) traps(b *testing.B) {
+	b.Helper()
 	const total, pace = 60_000, 15_000
 	datagrams := make([][]byte, total)
 	for i := range datagrams {
@@ -249,6 +251,7 @@ func (r *rig) traps(b *testing.B) {
 
 // unmatched sends lines that no rule takes.
 func (r *rig) unmatched(b *testing.B) {
+	b.Helper()
 	const total, pace = 400_000, 80_000
 	const unmatched = `pdaltagent_messages_total{outcome="unmatched",protocol="syslog"}`
 	datagrams := make([][]byte, total)
@@ -266,6 +269,7 @@ func (r *rig) unmatched(b *testing.B) {
 
 // lines sends lines that a rule takes, of a hundred alerts.
 func (r *rig) lines(b *testing.B) {
+	b.Helper()
 	const total, pace = 60_000, 15_000
 	datagrams := make([][]byte, total)
 	for i := range datagrams {

@@ -237,9 +237,9 @@ func under(section string, err error) error {
 	return errors.Join(faults...)
 }
 
-// each returns the errors that err joins.
+// each returns the errors that err joins, not those that they wrap.
 func each(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only what errors.Join made, not what wraps it
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
+	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
 func noEnv(string) (string, bool) { return "", false }
@@ -95,6 +97,15 @@ func TestFileWinsOverEnvironment(t *testing.T) {
 	}
 	if !strings.Contains(c.trapRules, `severity: "error"`) {
 		t.Errorf("no rule for traps: %s", c.trapRules)
+	}
+	rules, err := loadRules(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made mapping.Result
+	rules.Apply(&ingest.Message{Protocol: ingest.SNMP, Host: "sw1", Trap: &ingest.Trap{OID: "1.3.6.1.4.1.99999.0.1"}}, &made)
+	if len(made.Events) != 1 || made.Events[0].Severity != mapping.Error || made.Events[0].Summary != "sw1 sent 1.3.6.1.4.1.99999.0.1" {
+		t.Errorf("a trap made %+v", made.Events)
 	}
 	if c.Database.URL != "postgres://env/db" {
 		t.Errorf("database %s", c.Database.URL)

@@ -20,7 +20,7 @@ import (
 )
 
 // version is set by the build.
-var version = "devel" //nolint:gochecknoglobals // -ldflags -X sets only variables
+var version = "devel"
 
 func main() {
 	boundMemory()

@@ -13,7 +13,7 @@ import (
 )
 
 // Modules know what mapping asks of them.
-var _ mapping.Namer = (*mibs.Modules)(nil) //nolint:gochecknoglobals // checked when it is compiled
+var _ mapping.Namer = (*mibs.Modules)(nil)
 
 // loadRules reads SMI modules and compiles the rules. What is only suspicious
 // is logged.
@@ -25,7 +25,11 @@ func loadRules(ctx context.Context, c *config, logger *slog.Logger) (*mapping.Ru
 	for _, w := range warnings {
 		logger.Warn("an SMI module is not all there", "warning", w.String())
 	}
-	rules, err := rulefile.Load(c.Rules, modules)
+	var environment []rulefile.File
+	if c.trapRules != "" {
+		environment = append(environment, rulefile.File{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)})
+	}
+	rules, err := rulefile.Load(c.Rules, modules, environment...)
 	if err != nil {
 		return nil, err
 	}

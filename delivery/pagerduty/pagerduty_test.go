@@ -76,11 +76,15 @@ func TestEachAPIGetsItsOwnRequest(t *testing.T) {
 	withKey := `{"routing_key":"` + key + `",` + event[1:]
 	f("v2", "", event, asJSON, request{"/v2/enqueue", asJSON, withKey})
 	f("xere", "", event, asJSON, request{"/x-ere/" + rKey, asJSON, event})
-	f("v1", "", event, asJSON, request{"/generic/2010-04-15/create_event.json", asJSON,
+	f("v1", "", event, asJSON, request{
+		"/generic/2010-04-15/create_event.json", asJSON,
 		`{"service_key":"` + key + `","event_type":"trigger","incident_key":"k","description":"s","client":"c",` +
-			`"details":{"a":1,"severity":"error","source":"h"}}`})
-	f("change", "", event, asJSON, request{"/v2/change/enqueue", asJSON,
-		`{"routing_key":"` + key + `","payload":{"summary":"s","source":"h","custom_details":{"a":1}},"links":[{"href":"http://x/"}]}`})
+			`"details":{"a":1,"severity":"error","source":"h"}}`,
+	})
+	f("change", "", event, asJSON, request{
+		"/v2/change/enqueue", asJSON,
+		`{"routing_key":"` + key + `","payload":{"summary":"s","source":"h","custom_details":{"a":1}},"links":[{"href":"http://x/"}]}`,
+	})
 
 	// Posted events go where they were posted, whatever the route's type.
 	f("v1", ingest.EventsV2, event, asJSON, request{"/v2/enqueue", asJSON, withKey})

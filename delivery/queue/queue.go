@@ -86,8 +86,10 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger),
-		room: semaphore.NewWeighted(queueBytes), narrow: semaphore.NewWeighted(narrowWorkers)}
+	q := &Queue{
+		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger),
+		room: semaphore.NewWeighted(queueBytes), narrow: semaphore.NewWeighted(narrowWorkers),
+	}
 	q.commits = newBatcher(q.commit, commitRows)
 	q.commits.weigh, q.commits.weight = item.weight, commitBytes
 	q.loads = newBatcher(q.load, settleRows)

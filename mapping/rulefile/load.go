@@ -18,8 +18,9 @@ import (
 
 // Load reads and compiles the rules of files, and of the *.yaml files of
 // folders, in lexical order, at any depth. No paths make rules that match
-// nothing. Its error is mapping.Faults where the files could be read.
-func Load(paths []string, namer mapping.Namer) (*mapping.Rules, error) {
+// nothing. more are read after them. Its error is mapping.Faults where the
+// files could be read.
+func Load(paths []string, namer mapping.Namer, more ...File) (*mapping.Rules, error) {
 	files, err := Files(paths)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,16 @@ func Load(paths []string, namer mapping.Namer) (*mapping.Rules, error) {
 		}
 		faults = append(faults, read(name, data, &spec)...)
 	}
+	for _, file := range more {
+		faults = append(faults, read(file.Name, file.Data, &spec)...)
+	}
 	return compile(spec, faults, namer)
+}
+
+// File is a rule file that is in memory. Its faults are shown with its name.
+type File struct {
+	Name string
+	Data []byte
 }
 
 // Parse compiles the rules of one file that is in memory already. name is
