@@ -94,23 +94,30 @@ func (u *UDP) receive(b *backlog) error {
 	}
 }
 
-// drain reads what the kernel holds, and no more than it can hold: senders may
-// go on for ever. Receipt times do not tell where to stop, for the kernel
-// begins to stamp them only some time after it was asked to.
+// drain reads what the kernel holds, and no more than it can hold, for no
+// longer than drainPatience: senders may go on for ever. Receipt times do not
+// tell where to stop, for the kernel begins to stamp them only some time after
+// it was asked to.
 func (u *UDP) drain(r *reader, b *backlog) error {
-	for left := u.granted / smallestDatagram; left > 0; left -= r.n {
+	end := time.Now().Add(drainPatience)
+	for left := u.granted; left > 0 && time.Now().Before(end); {
 		err := u.raw.Control(func(fd uintptr) { r.receive(fd) })
 		if err != nil || r.errno != 0 || r.n == 0 {
 			return err
 		}
-		b.put(r.batch())
+		batch := r.batch()
+		for i := range batch {
+			left -= len(batch[i].Data) + datagramOverhead
+		}
+		b.put(batch)
 	}
 	return nil
 }
 
-// smallestDatagram is the least that a datagram takes of a receive buffer, in
-// bytes.
-const smallestDatagram = 512
+const (
+	drainPatience    = 2 * time.Second
+	datagramOverhead = 512 // at least: what the kernel counts besides a datagram's own bytes
+)
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
 type mmsghdr struct {
