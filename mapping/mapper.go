@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -34,10 +33,11 @@ type Mapper struct {
 }
 
 // NewMapper returns a Mapper that applies rules, gives the events to queue
-// and counts in tally and r what became of messages, events and rules.
-func NewMapper(rules *Rules, queue Enqueuer, tally *ingest.Tally, r prometheus.Registerer, log *slog.Logger) *Mapper {
+// and counts in tally, events (see NewEventCounter) and r what became of
+// messages, events and rules.
+func NewMapper(rules *Rules, queue Enqueuer, tally *ingest.Tally, events *prometheus.CounterVec, r prometheus.Registerer, log *slog.Logger) *Mapper {
 	m := &Mapper{
-		queue: queue, tally: tally, log: log,
+		queue: queue, tally: tally, events: events, log: log,
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pdaltagent_rule_errors_total",
 			Help: "Errors in expressions of rules; defaults took their place.",
@@ -45,31 +45,21 @@ func NewMapper(rules *Rules, queue Enqueuer, tally *ingest.Tally, r prometheus.R
 		samples: newSampler(maxSamples),
 		reports: newSampler(maxReports),
 	}
-	m.events = eventCounter(r)
 	r.MustRegister(m.errors)
 	m.rules.Store(rules)
 	return m
 }
 
-// eventCounter returns the counter of events that r has, or a new one. It is
+// NewEventCounter returns the counter of events by rule and decision. It is
 // shared with the queue: that one counts what it commits, with its final
 // decision, and the mapper what ends here: drops and unmatched messages of
 // which no sample is kept.
-func eventCounter(r prometheus.Registerer) *prometheus.CounterVec {
+func NewEventCounter(r prometheus.Registerer) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pdaltagent_events_total",
-		Help: "Events committed, by rule and by what was decided about them.",
+		Help: "Events, by rule and by what was decided about them.",
 	}, []string{"rule", "decision"})
-	err := r.Register(c)
-	var known prometheus.AlreadyRegisteredError
-	if errors.As(err, &known) {
-		if vec, ok := known.ExistingCollector.(*prometheus.CounterVec); ok {
-			return vec
-		}
-	}
-	if err != nil {
-		panic(err) // two collectors of one name: a bug of the program
-	}
+	r.MustRegister(c)
 	return c
 }
 

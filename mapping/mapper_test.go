@@ -59,7 +59,7 @@ func newPlant(tb testing.TB, rules string) *plant {
 	tb.Helper()
 	p := &plant{queue: &queue{}, registry: prometheus.NewRegistry(), log: &strings.Builder{}}
 	logger := slog.New(slog.NewTextHandler(p.log, nil))
-	p.Mapper = mapping.NewMapper(load(tb, rules), p.queue, ingest.NewTally(p.registry), p.registry, logger)
+	p.Mapper = mapping.NewMapper(load(tb, rules), p.queue, ingest.NewTally(p.registry), mapping.NewEventCounter(p.registry), p.registry, logger)
 	return p
 }
 

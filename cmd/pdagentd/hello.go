@@ -26,7 +26,8 @@ func (a *appliance) hello(w io.Writer, used string) {
 		scheme, _, _ := strings.Cut(a.config.Ingest.HTTP.Listen[i], ":")
 		fmt.Fprintf(&b, "  HTTP events %s://%s\n", scheme, addr)
 	}
-	fmt.Fprintf(&b, "  admin       http://%s/metrics /healthz /readyz\n", a.admin.Addr())
+	scheme, _, _ := strings.Cut(a.config.Admin.Listen, ":")
+	fmt.Fprintf(&b, "  admin       %s://%s/metrics /healthz /readyz\n", scheme, a.admin.Addr())
 	if a.sandbox != nil {
 		fmt.Fprintf(&b, "  PagerDuty   the built-in sandbox, since no integration key is configured: http://%s/events\n", a.sandbox.Addr())
 	} else {

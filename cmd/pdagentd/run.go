@@ -48,6 +48,7 @@ type appliance struct {
 	config   *config
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	events   *prometheus.CounterVec // by rule and decision
 
 	database *database
 	stand    *sandbox.Sandbox // nil: events go to PagerDuty
@@ -69,6 +70,7 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 			err = errors.Join(err, a.close())
 		}
 	}()
+	a.events = mapping.NewEventCounter(a.registry)
 	rules, err := loadRules(ctx, c, logger)
 	if err != nil {
 		return a, err
@@ -80,7 +82,7 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 		return a, err
 	}
 	tally := ingest.NewTally(a.registry)
-	handler := mapping.NewMapper(rules, a.queue, tally, a.registry, logger)
+	handler := mapping.NewMapper(rules, a.queue, tally, a.events, a.registry, logger)
 	return a, a.buildReceivers(ctx, handler, tally)
 }
 
@@ -125,7 +127,7 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 		Node: c.Node, Schema: migrations.RiverSchema, Workers: c.Delivery.Workers, GiveUpAfter: c.Delivery.GiveUpAfter,
 		Backoff: queue.Backoff{Initial: c.Delivery.Backoff.Initial, Max: c.Delivery.Backoff.Max},
 		Drain:   20 * time.Second,
-	}, a.database.pool, ledger, a.sender, a.registry, a.logger)
+	}, a.database.pool, ledger, a.sender, a.events, a.registry, a.logger)
 	return err
 }
 
@@ -152,7 +154,10 @@ func (a *appliance) buildReceivers(ctx context.Context, handler ingest.Handler, 
 	if a.http, err = httpevent.New(ctx, conf, certificate, handler, tally, a.ready, a.logger); err != nil {
 		return fmt.Errorf("ingest.http: %w", err)
 	}
-	a.registry.MustRegister(drops{a.snmp.Sockets(), a.syslog.Sockets()})
+	a.registry.MustRegister(drops{a.snmp.Sockets(), a.syslog.Sockets()}, prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "pdaltagent_syslog_truncated_total",
+		Help: "Syslog lines cut at ingest.syslog.max_message_bytes.",
+	}, func() float64 { return float64(a.syslog.Truncated()) }))
 	return nil
 }
 

@@ -18,12 +18,9 @@ type metrics struct {
 	seconds       *prometheus.HistogramVec
 }
 
-func newMetrics(r prometheus.Registerer, ledger Ledger) *metrics {
+func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger Ledger) *metrics {
 	m := &metrics{
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pdaltagent_events_total",
-			Help: "Events committed, by rule and by what was decided about them.",
-		}, []string{"rule", "decision"}),
+		events: events,
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "pdaltagent_commit_seconds",
 			Help:    "How long the commit of a batch took.",
@@ -44,7 +41,7 @@ func newMetrics(r prometheus.Registerer, ledger Ledger) *metrics {
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200},
 		}, []string{"severity"}),
 	}
-	r.MustRegister(m.events, m.commitSeconds, m.commitBatch, m.attempts, m.seconds, &waiting{ledger: ledger, desc: prometheus.NewDesc(
+	r.MustRegister(m.commitSeconds, m.commitBatch, m.attempts, m.seconds, &waiting{ledger: ledger, desc: prometheus.NewDesc(
 		"pdaltagent_deliveries", "Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil)})
 	return m
 }

@@ -76,8 +76,9 @@ type Queue struct {
 // New returns a queue on the database of pool, which must have been migrated.
 // It opens connections of its own to the same database. Those for River and
 // for settling do not wait for the disk: what the last moment before a power
-// failure loses of them is done again. Close closes them.
-func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
+// failure loses of them is done again. Close closes them. Events are counted in
+// events (see mapping.NewEventCounter), everything else in r.
+func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, events *prometheus.CounterVec, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
 	strict, err := open(ctx, pool, true, 4)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 		return nil, err
 	}
 	q := &Queue{
-		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(r, ledger),
+		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(events, r, ledger),
 		room: semaphore.NewWeighted(queueBytes), narrow: semaphore.NewWeighted(narrowWorkers),
 	}
 	q.commits = newBatcher(q.commit, commitRows)

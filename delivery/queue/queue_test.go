@@ -59,7 +59,7 @@ func newQueueWith(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheu
 	q, err := queue.New(t.Context(), queue.Config{
 		Node: "n1", Schema: migrations.RiverSchema, Workers: 16, GiveUpAfter: giveUp,
 		Backoff: queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}, Drain: 2 * time.Second,
-	}, pool, ledger, sender, r, logger)
+	}, pool, ledger, sender, mapping.NewEventCounter(r), r, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestAnEventIsDeliveredAndOnRecord(t *testing.T) {
 		t.Errorf("sent %s %s", d.ID, d.Body)
 	}
 	if err := testutil.GatherAndCompare(r, strings.NewReader(`
-# HELP pdaltagent_events_total Events committed, by rule and by what was decided about them.
+# HELP pdaltagent_events_total Events, by rule and by what was decided about them.
 # TYPE pdaltagent_events_total counter
 pdaltagent_events_total{decision="queued",rule="r"} 1
 # HELP pdaltagent_attempts_total Attempts made, by kind of delivery and by outcome: delivered, dead, or retry.
