@@ -278,9 +278,13 @@ func TestTheHistoryForgetsWhatIsOld(t *testing.T) {
 	if _, err := pool.Exec(t.Context(), `UPDATE deliveries SET created_at = received_at`); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE events_0_mine PARTITION OF events FOR VALUES FROM ('2001-01-01') TO ('2001-01-02')`); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.Maintain(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	same(t, "somebody's own partition", table(t, pool, `SELECT to_regclass('events_0_mine') IS NOT NULL`), []string{"true"})
 	same(t, "events", table(t, pool, `SELECT dedup_key FROM events`), []string{"fresh"})
 	same(t, "deliveries", table(t, pool, `SELECT dedup_key FROM deliveries ORDER BY 1`), []string{"fresh", "waiting"})
 	same(t, "alerts", table(t, pool, `SELECT dedup_key FROM alerts ORDER BY 1`), []string{"fresh", "waiting"})
