@@ -117,10 +117,23 @@ func (h *History) address(e *mapping.Event, b *batch) entry {
 			en.api = ""
 		}
 	}
-	if e.Action != mapping.ChangeEvent {
+	switch {
+	case e.Action == mapping.ChangeEvent:
+	case en.api == "" && h.takesChanges(en.route):
+		if e.Action != mapping.Trigger {
+			en.decision = mapping.Suppressed // a change is over when it is told
+		}
+	default:
 		en.alert = b.meet(alertKey{en.route, e.DedupKey})
 	}
 	return en
+}
+
+// takesChanges tells whether events of a route become change events, which
+// belong to no alert.
+func (h *History) takesChanges(name string) bool {
+	route, ok := h.routes.Lookup(name)
+	return ok && route.Type == ingest.Change
 }
 
 // named returns the route that e names, or the default.

@@ -29,7 +29,10 @@ const nocKey = "0123456789abcdef0123456789abcdef"
 func newHistory(t *testing.T) (*History, *pgxpool.Pool) {
 	t.Helper()
 	pool := pgtest.New(t)
-	routes, err := delivery.NewRoutes([]delivery.Route{{Name: "noc", Type: ingest.EventsV2, Key: nocKey}}, "noc")
+	routes, err := delivery.NewRoutes([]delivery.Route{
+		{Name: "noc", Type: ingest.EventsV2, Key: nocKey},
+		{Name: "changes", Type: ingest.Change, Key: "00000000000000000000000000000001"},
+	}, "noc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,4 +358,18 @@ func TestPayloadsComeBackAsJSON(t *testing.T) {
 	if got.String() != want.String() {
 		t.Errorf("got %s, want %s", got.String(), want.String())
 	}
+}
+
+// TestAChangeRouteHearsOfEachTriggerAndOfNothingElse: change events belong to
+// no alert, so that none folds and none resolves.
+func TestAChangeRouteHearsOfEachTriggerAndOfNothingElse(t *testing.T) {
+	h, pool := newHistory(t)
+	one, two, over := event(mapping.Trigger, "k"), event(mapping.Trigger, "k"), event(mapping.Resolve, "k")
+	for _, e := range []*mapping.Event{one, two, over} {
+		e.Route = "changes"
+	}
+	c, ready := commit(t, h, false, one, two, over)
+	same(t, "decisions", c.Decisions, []mapping.Decision{mapping.Queued, mapping.Queued, mapping.Suppressed})
+	same(t, "what may go", ready, []uuid.UUID{one.ID, two.ID})
+	same(t, "alerts", table(t, pool, `SELECT count(*) FROM alerts`), []string{"0"})
 }
