@@ -2,7 +2,8 @@ package ingest
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Outcome says what became of a datagram or request. Each has exactly one.
+// Outcome says what became of a datagram or request, or of a connection that
+// brought none. Each has exactly one.
 type Outcome string
 
 // The outcomes. Receivers count those that end before a rule has looked, the
@@ -19,8 +20,21 @@ const (
 	Panicked         Outcome = "panicked"          // the codec panicked; contained
 	RefusedSource    Outcome = "refused_source"    // not in the receiver's allow list
 	RefusedCommunity Outcome = "refused_community" // SNMP v1/v2c, not in communities
+	RefusedUser      Outcome = "refused_user"      // SNMPv3, no such user
+	RefusedSecurity  Outcome = "refused_security"  // SNMPv3, not by the User-based Security Model, or not at the user's level
+	RefusedDigest    Outcome = "refused_digest"    // SNMPv3, not authentic: forged, or another passphrase
+	RefusedEngine    Outcome = "refused_engine"    // SNMPv3, one of too many engines a second that were not heard before
+	Undecryptable    Outcome = "undecryptable"     // SNMPv3, authentic, but encrypted with another key
+	Replayed         Outcome = "replayed"          // SNMPv3, outside the time window, or taken before
+	Discovery        Outcome = "discovery"         // SNMPv3, from a sender that had yet to learn our engine id, and was told
 	RefusedToken     Outcome = "refused_token"     // HTTP, no or a wrong token
 	Unsupported      Outcome = "unsupported"       // well-formed, but nothing that we take: an SNMP GetRequest
+	Overloaded       Outcome = "overloaded"        // HTTP, answered 503 before its body was read: too many large ones at once
+
+	// What ends a connection before its first message counts as one.
+	RefusedConnection Outcome = "refused_connection" // as many as the receiver's limit are open
+	RefusedTLS        Outcome = "refused_tls"        // the TLS handshake failed
+	RefusedProxy      Outcome = "refused_proxy"      // no PROXY header from a load balancer, or a wrong one
 )
 
 // Tally counts messages by protocol and outcome. Its methods may be called

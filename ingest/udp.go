@@ -93,6 +93,10 @@ func (u *UDP) Addr() netip.AddrPort { return u.addr }
 // kernel accounts for it.
 func (u *UDP) ReceiveBuffer() int { return u.granted }
 
+// AskedBuffer is the size of the receive buffer that the kernel was asked for,
+// in bytes; Linux accounts for twice as much where it grants that.
+func (u *UDP) AskedBuffer() int { return receiveBuffer }
+
 // Drops is how many datagrams the kernel has dropped for want of room in the
 // receive buffer since the socket was bound.
 func (u *UDP) Drops() (uint64, error) { return kernelDrops(u.raw) }

@@ -28,6 +28,10 @@ func newPosted(m *ingest.Message) *posted {
 		API:        r.API,
 		Posted:     true,
 	}
+	if m.Protocol == ingest.Fetch { // our own commands know our routes
+		p.event.Route = first(r.Body, "route")
+		p.fields = p.fields.without("route")
+	}
 	p.describe(r)
 	if p.event.DedupKey == "" && r.API != ingest.Change {
 		p.event.DedupKey = m.ID.String()
@@ -143,6 +147,7 @@ func (s *scope) change(r *rule, a Action) {
 	if r.suppress {
 		e.Decision = Suppressed
 	}
+	e.Gates = s.postedGates(r, e.Gates)
 	if a != Trigger {
 		e.Action = a
 		s.posted.setText(s.posted.top("event_action", "event_type"), string(a))
@@ -259,10 +264,56 @@ func (s *scope) addPosted() {
 		p.key(p.top("dedup_key", "incident_key"))
 	}
 	s.json = p.fields.appendTo(s.json[:0])
-	e.Payload = bytes.Clone(mendJSON(s.json))
+	e.Payload = bytes.Clone(s.rules.masks.maskJSON(mendJSON(s.json), postedKind))
+	e.Summary = limit(s.rules.masks.text(e.Summary), maxSummary)
+	e.Body = s.rules.masks.body(e.Body, e.ContentType)
+	e.Gates = s.finalGates(&e)
 	e.Message = s.messageJSON()
 	s.made++
 	s.out.Events = append(s.out.Events, e)
+}
+
+// finalGates returns the gates of a posted event, by what came of it.
+func (s *scope) finalGates(e *Event) *Gates {
+	switch {
+	case e.Decision != Queued || e.Action == ChangeEvent:
+		return nil
+	case e.Action == Trigger:
+		return s.withMoment(e.Gates, parentOf(e.Gates))
+	case e.Gates == nil || e.Gates.Flapping == (Flapping{}):
+		return nil
+	}
+	return &Gates{Flapping: e.Gates.Flapping}
+}
+
+func parentOf(g *Gates) string {
+	if g == nil {
+		return ""
+	}
+	return g.UnlessOpen
+}
+
+// postedKind says which members of a posted event are keys, identities and
+// addresses.
+func postedKind(parent, name string) textKind {
+	switch parent {
+	case "":
+		switch name {
+		case "client_url":
+			return linkText
+		case "dedup_key", "incident_key", "event_action", "event_type", "routing_key", "service_key",
+			"NOTIFICATIONTYPE", "HOSTNAME", "SERVICEDESC", "HOSTSTATE", "SERVICESTATE", "pd_nagios_object":
+			return keptText
+		}
+	case "payload":
+		switch name {
+		case "source", "severity", "timestamp":
+			return keptText
+		}
+	case "links", "images", "contexts":
+		return linkKind(parent, name)
+	}
+	return plainText
 }
 
 // key gives the event its dedup_key where the sender gave none.

@@ -1,11 +1,15 @@
 package httpevent
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -56,48 +60,48 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-func BenchmarkDecodeJSON(b *testing.B) {
-	raw := []byte(typical)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := decodeJSON("", raw); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkLoopback is whole requests over 64 keep-alive connections, client
-// included.
+// BenchmarkLoopback is whole requests over 64 keep-alive connections, by clients
+// that do next to nothing: they write the bytes of a request, and read those of
+// its answer.
 func BenchmarkLoopback(b *testing.B) {
 	r := benchReceiver(b)
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			b.Error(err)
+	request := []byte(fmt.Sprintf("POST /v2/enqueue HTTP/1.1\r\nHost: pd.example.net:8080\r\nUser-Agent: go-pagerduty/1.8.0\r\nContent-Length: %d\r\n"+
+		"Content-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n%s", len(typical), typical))
+	conns := make(chan net.Conn, 64)
+	for range cap(conns) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.Addrs()[0].String())
+		if err != nil {
+			b.Fatal(err)
 		}
-	}()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	defer client.CloseIdleConnections()
-	url := "http://" + r.Addrs()[0].String() + "/v2/enqueue"
-	b.SetParallelism(32)
+		conns <- conn
+	}
+	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
+		conn := <-conns
+		answer := make([]byte, 4096)
 		for pb.Next() {
-			q, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(typical))
-			if err != nil {
+			if _, err := conn.Write(request); err != nil {
 				b.Error(err)
 				return
 			}
-			resp, err := client.Do(q)
-			if err != nil {
-				b.Error(err)
+			if n, err := conn.Read(answer); err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 202")) {
+				b.Errorf("%q, %v", answer[:n], err)
 				return
 			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
 		}
+		conns <- conn
 	})
+	b.StopTimer()
+	stop()
+	for range len(conns) {
+		_ = (<-conns).Close()
+	}
+	if err := <-ended; err != nil {
+		b.Error(err)
+	}
 }

@@ -10,8 +10,12 @@ import (
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
-// DefaultMaxBodyBytes is PagerDuty's own limit: 512 KiB an event.
-const DefaultMaxBodyBytes = 512 << 10
+const (
+	// DefaultMaxBodyBytes is PagerDuty's own limit: 512 KiB an event.
+	DefaultMaxBodyBytes = 512 << 10
+	// DefaultMaxConnections take 160 MB of memory when all are idle and TLS.
+	DefaultMaxConnections = 4096
+)
 
 // Config is ingest.http of the configuration file.
 type Config struct {
@@ -23,6 +27,11 @@ type Config struct {
 	// MaxBodyBytes limits a body, before and after gzip is undone; 0:
 	// DefaultMaxBodyBytes.
 	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+
+	// MaxConnections is how many connections may be open, on all listeners
+	// together; beyond it those that have waited longest are closed. 0:
+	// DefaultMaxConnections.
+	MaxConnections int `yaml:"max_connections"`
 
 	// Token is what senders must show; empty: nothing. Whoever loads the
 	// configuration resolves TokenFile and TokenEnv into Token, after
@@ -56,6 +65,9 @@ func (c Config) Validate() error {
 	if c.MaxBodyBytes < 0 {
 		faults = append(faults, fmt.Errorf("max_body_bytes: %d is negative: leave it out for %d", c.MaxBodyBytes, DefaultMaxBodyBytes))
 	}
+	if c.MaxConnections < 0 {
+		faults = append(faults, fmt.Errorf("max_connections: %d is negative: leave it out for %d", c.MaxConnections, DefaultMaxConnections))
+	}
 	if c.tokens() > 1 {
 		faults = append(faults, errors.New("token, token_file, token_env: give only one of them"))
 	}
@@ -87,6 +99,13 @@ func (c Config) maxBodyBytes() int64 {
 		return DefaultMaxBodyBytes
 	}
 	return c.MaxBodyBytes
+}
+
+func (c Config) maxConnections() int {
+	if c.MaxConnections == 0 {
+		return DefaultMaxConnections
+	}
+	return c.MaxConnections
 }
 
 // address is one parsed element of Config.Listen.

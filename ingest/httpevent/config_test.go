@@ -22,6 +22,7 @@ func TestConfigReadsTheDocumentedKeys(t *testing.T) {
 listen: ["http://:8080", "https://:8443"]
 tls: { cert_file: c.pem, key_file: k.pem }
 max_body_bytes: 1000
+max_connections: 100
 token_file: /run/secrets/token
 allow: [10.0.0.0/8, "::/0"]
 `), &got)
@@ -31,7 +32,7 @@ allow: [10.0.0.0/8, "::/0"]
 	if err := got.Validate(); err != nil {
 		t.Error(err)
 	}
-	if len(got.Listen) != 2 || got.TLS.KeyFile != "k.pem" || got.MaxBodyBytes != 1000 || got.TokenFile != "/run/secrets/token" ||
+	if len(got.Listen) != 2 || got.TLS.KeyFile != "k.pem" || got.MaxBodyBytes != 1000 || got.MaxConnections != 100 || got.TokenFile != "/run/secrets/token" ||
 		len(got.Allow) != 2 || !got.HTTPS() {
 		t.Errorf("%+v", got)
 	}
@@ -51,6 +52,7 @@ func TestConfigFaultsNameTheirKeyAndMend(t *testing.T) {
 	f(Config{Listen: []string{"http://:99999"}}, "has no port from 0 to 65535")
 	f(Config{TLS: TLS{CertFile: "c"}}, "tls: cert_file and key_file go together")
 	f(Config{MaxBodyBytes: -1}, "max_body_bytes: -1 is negative")
+	f(Config{MaxConnections: -1}, "max_connections: -1 is negative: leave it out for 4096")
 	f(Config{Token: "abc", TokenEnv: "X"}, "token, token_file, token_env: give only one of them")
 	if err := (Config{}).Validate(); err != nil {
 		t.Error(err)

@@ -247,7 +247,7 @@ func TestReadinessSaysWhyNot(t *testing.T) {
 func TestPanicInADecoderIsContained(t *testing.T) {
 	g := start(t, Config{}, nil)
 	e := endpoints()[0]
-	e.decode = func(string, []byte) (any, error) { panic("boom") }
+	e.decode = func(content, []byte) (any, error) { panic("boom") }
 	g.r.server.Handler = g.r.receive(e)
 	if got := g.post("/v2/enqueue", trigger); got.status != http.StatusInternalServerError {
 		t.Error(got.status, got.body)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"mime"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -20,25 +19,31 @@ import (
 // receive takes one request from its receipt to its answer.
 func (r *Receiver) receive(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
-		now := time.Now()
-		m := ingest.Message{ID: ingest.NewID(now), ReceivedAt: now, Protocol: ingest.HTTP, Source: peer(q)}
-		w.Header()["X-Request-Id"] = []string{m.ID.String()}
-
-		body := r.bodies.Get().(*bytes.Buffer)
-		defer r.bodies.Put(body)
-		body.Reset()
+		m := newMessage(w, q)
+		body := r.newBody()
+		defer body.free()
 		req, no := r.read(e, w, q, body)
 		if no != nil {
 			r.refuse(w, &m, e.path, no)
 			return
 		}
+		handedOn(q.Context())
 		m.Request = req
 		r.handOn(q.Context(), e, m).write(w)
 	}
 }
 
+// newMessage returns a message without its request, and tells its id to the
+// sender.
+func newMessage(w http.ResponseWriter, q *http.Request) ingest.Message {
+	now := time.Now()
+	m := ingest.Message{ID: ingest.NewID(now), ReceivedAt: now, Protocol: ingest.HTTP, Source: peer(q)}
+	w.Header()["X-Request-Id"] = []string{m.ID.String()}
+	return m
+}
+
 // read makes a Request of q, whose Raw lies in body, or says why not.
-func (r *Receiver) read(e endpoint, w http.ResponseWriter, q *http.Request, body *bytes.Buffer) (_ *ingest.Request, no *refusal) {
+func (r *Receiver) read(e endpoint, w http.ResponseWriter, q *http.Request, body *body) (_ *ingest.Request, no *refusal) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			r.log.Error("panic contained", "id", w.Header().Get("X-Request-Id"), "path", e.path, "body_bytes", body.Len(), "panic", fault, "stack", string(debug.Stack()))
@@ -54,12 +59,20 @@ func (r *Receiver) read(e endpoint, w http.ResponseWriter, q *http.Request, body
 	if no := r.readBody(w, q, body); no != nil {
 		return nil, no
 	}
-	req := newRequest(e, q, body.Bytes())
+	if len(bytes.TrimSpace(body.Bytes())) == 0 {
+		return nil, malformed(errEmpty.Error())
+	}
+	said := contentOf(q.Header.Get("Content-Type"))
+	text := ingest.UTF8(body.Bytes(), said.charset)
+	req := newRequest(e, q, said.media, text)
+	if e.asItCame() {
+		req.Raw = body.Bytes()
+	}
 	var err error
-	if req.Body, err = e.decode(req.ContentType, req.Raw); err != nil {
+	if req.Body, err = e.decode(said, text); err != nil {
 		return nil, malformed(err.Error())
 	}
-	if faults := e.check(req); len(faults) > 0 {
+	if faults := append(req.TakeKey(), req.Check()...); len(faults) > 0 {
 		return nil, malformed(faults...)
 	}
 	return req, nil
@@ -125,17 +138,17 @@ func (r *Receiver) authorized(authorization string) bool {
 	return subtle.ConstantTimeCompare([]byte(shown), []byte(r.token.Reveal())) == 1
 }
 
-func newRequest(e endpoint, q *http.Request, raw []byte) *ingest.Request {
+func newRequest(e endpoint, q *http.Request, media string, raw []byte) *ingest.Request {
 	req := &ingest.Request{
 		Path:        e.path,
 		API:         e.api,
 		Headers:     headers(q.Header),
-		ContentType: mediaType(q.Header.Get("Content-Type")),
+		ContentType: media,
 		Raw:         raw,
 	}
 	vars := mux.Vars(q)
 	if name, ok := vars["name"]; ok {
-		req.Path = "/hooks/" + cleanText(name)
+		req.Path = "/hooks/" + ingest.CleanText(name)
 	}
 	req.Key = ingest.Secret(vars["routing_key"])
 	if req.Key == "" {
@@ -156,18 +169,7 @@ func headers(from http.Header) map[string]string {
 		case "Authorization", "Proxy-Authorization", "Cookie", routingKeyHeader:
 			continue
 		}
-		to[strings.ToLower(name)] = cleanText(strings.Join(values, ", "))
+		to[strings.ToLower(name)] = ingest.CleanText(strings.Join(values, ", "))
 	}
 	return to
-}
-
-func mediaType(contentType string) string {
-	if contentType == "application/json" {
-		return contentType
-	}
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
-		return ""
-	}
-	return media
 }

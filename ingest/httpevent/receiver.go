@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
@@ -50,16 +51,19 @@ type Receiver struct {
 	tally    *ingest.Tally
 	ready    func() error
 	log      *slog.Logger
-	refusals refusals
+	refusals refusals // of requests
+	crowded  refusals // of connections
 
 	allow   ingest.AllowList
 	token   ingest.Secret
 	maxBody int64
-	bodies  sync.Pool // *bytes.Buffer
-	gzips   sync.Pool // *gzip.Reader
+	bodies  sync.Pool           // *body
+	gzips   sync.Pool           // *gzip.Reader
+	large   *semaphore.Weighted // of large bodies, until their requests are answered
 
-	server    *http.Server
-	listeners []listener
+	server      *http.Server
+	connections *connections
+	listeners   []listener
 }
 
 type listener struct {
@@ -83,9 +87,14 @@ func New(
 		allow:   cfg.Allow,
 		token:   cfg.Token,
 		maxBody: cfg.maxBodyBytes(),
-		bodies:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		large:   semaphore.NewWeighted(maxLarge),
 	}
+	r.connections = &connections{max: cfg.maxConnections(), open: map[*connection]struct{}{}, refused: r.refuseConnections}
 	r.server = newServer(r.routes(), certificate, log)
+	r.server.ConnState = r.connections.changed
+	r.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, counted(conn))
+	}
 	for _, listen := range cfg.Listen {
 		l, err := bind(ctx, listen)
 		if err == nil && l.tls && certificate == nil {
@@ -146,6 +155,16 @@ func mend(err error) string {
 	return ""
 }
 
+// connectionKey is the key of a request's connection in its context.
+type connectionKey struct{}
+
+// handedOn notes that the connection of a request has done its part.
+func handedOn(ctx context.Context) {
+	if c, _ := ctx.Value(connectionKey{}).(*connection); c != nil {
+		c.enter(busy)
+	}
+}
+
 // Addrs are the addresses that are bound, in the order of Config.Listen.
 func (r *Receiver) Addrs() []net.Addr {
 	addrs := make([]net.Addr, 0, len(r.listeners))
@@ -183,7 +202,7 @@ func (r *Receiver) serveOn(l listener) error {
 	if l.tls {
 		serve = func(l net.Listener) error { return r.server.ServeTLS(l, "", "") }
 	}
-	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(limited{l.Listener, r.connections}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	}
 	return nil

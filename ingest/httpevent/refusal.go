@@ -1,6 +1,7 @@
 package httpevent
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -59,6 +60,25 @@ func wrongToken() *refusal {
 	}}}
 }
 
+func wrongPath() *refusal {
+	return &refusal{ingest.Unsupported, answer{http.StatusNotFound, reply{
+		Status:  "not found",
+		Message: "No events are taken at this path",
+		Errors:  []string{"post to " + paths()},
+	}}}
+}
+
+func wrongMethod(allowed string) *refusal {
+	return &refusal{ingest.Unsupported, answer{http.StatusMethodNotAllowed, reply{
+		Status:  "method not allowed",
+		Message: "This path takes " + allowed,
+	}}}
+}
+
+func overloaded() *refusal {
+	return &refusal{ingest.Overloaded, unavailable("too many large bodies are being taken at once")}
+}
+
 func panicked() *refusal {
 	return &refusal{ingest.Panicked, answer{http.StatusInternalServerError, reply{
 		Status:  "internal error",
@@ -85,6 +105,16 @@ func (n *refusals) next(now time.Time) (unlogged int, ok bool) {
 	}
 	unlogged, n.unlogged, n.last = n.unlogged, 0, now
 	return unlogged, true
+}
+
+// refuseConnections counts connections that were closed, or not taken, for
+// want of room.
+func (r *Receiver) refuseConnections(n int, last net.Addr) {
+	r.tally.Add(ingest.HTTP, ingest.RefusedConnection, n)
+	if unlogged, ok := r.crowded.next(time.Now()); ok {
+		r.log.Warn("as many connections are open as ingest.http.max_connections allows; those that waited longest are closed",
+			"max_connections", r.connections.max, "closed_unheard", n, "last", last, "times_unlogged", unlogged)
+	}
 }
 
 func (r *Receiver) refuse(w http.ResponseWriter, m *ingest.Message, path string, no *refusal) {

@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
@@ -191,14 +193,15 @@ func TestBodyOverTheLimitIsRefused(t *testing.T) {
 
 func TestMemoryForABodyIsBounded(t *testing.T) {
 	const limit, sent = 1000, 8 << 20
-	r := &Receiver{maxBody: limit}
+	r := &Receiver{maxBody: limit, large: semaphore.NewWeighted(maxLarge)}
 	f := func(body, encoding string, length int64) {
 		t.Helper()
 		q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/hooks/x", strings.NewReader(body))
 		q.Header.Set("Content-Encoding", encoding)
 		q.ContentLength = length
-		var to bytes.Buffer
-		if no := r.readBody(httptest.NewRecorder(), q, &to); no == nil || no.outcome != ingest.Oversize {
+		to := r.newBody()
+		defer to.free()
+		if no := r.readBody(httptest.NewRecorder(), q, to); no == nil || no.outcome != ingest.Oversize {
 			t.Errorf("%q of %d: %+v", encoding, length, no)
 		}
 		if to.Len() > limit+1 || to.Cap() > 10*limit {
@@ -275,29 +278,43 @@ func TestUnknownPathsAndMethodsSayWhatIsTaken(t *testing.T) {
 	}
 }
 
+// loud has the next refusal logged.
+func (g *rig) loud() {
+	g.r.refusals.mu.Lock()
+	defer g.r.refusals.mu.Unlock()
+	g.r.refusals.last = time.Time{}
+}
+
 func TestNoKeyGetsIntoAnswersOrLogs(t *testing.T) {
 	const secret = "SECRETSECRETSECRETSECRET"
 	g := start(t, Config{Token: "tokentoken"}, nil)
-	auth := []string{"Authorization", "Bearer tokentoken"}
-	for _, got := range []reaction{
-		g.post("/x-ere/"+secret, `{}`, auth...),
-		g.post("/x-ere/"+secret+"/more", `{}`, auth...),
-		g.do("GET", g.url+"/x-ere/"+secret, "", auth...),
-		g.post("/integration/"+secret+"/enqueue", `{`, auth...),
-		g.post("/v2/enqueue", `{"routing_key":"`+secret+`"}`, auth...),
-		g.post("/v2/enqueue", `{"routing_key":"`+secret, auth...),
-		g.post("/nagios/2010-04-15/create_event", `service_key=`+secret+`%`, auth...),
-		g.post("/v2/enqueue", trigger, "Authorization", "Bearer "+secret),
-	} {
+	sent := 0
+	f := func(method, path, body string, header ...string) {
+		t.Helper()
+		g.loud()
+		sent++
+		if header == nil {
+			header = []string{"Authorization", "Bearer tokentoken"}
+		}
+		got := g.do(method, g.url+path, body, header...)
 		if got.status/100 != 4 || strings.Contains(got.body, secret) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
+		logged := g.log.String()
+		if n := strings.Count(logged, "event refused"); n != sent {
+			t.Errorf("%s %s: %d refusals are logged of %d", method, path, n, sent)
+		}
+		if strings.Contains(logged, secret) || strings.Contains(logged, "tokentoken") {
+			t.Fatal("a secret was logged:", logged)
+		}
 	}
-	logged := g.log.String()
-	if !strings.Contains(logged, "event refused") {
-		t.Errorf("no refusal was logged: %s", logged)
-	}
-	if strings.Contains(logged, secret) || strings.Contains(logged, "tokentoken") {
-		t.Error("a secret was logged:", logged)
-	}
+	f("POST", "/x-ere/"+secret, `{}`)
+	f("POST", "/x-ere/"+secret+"/more", `{}`)
+	f("POST", "/"+secret, `{}`)
+	f("PUT", "/x-ere/"+secret, "")
+	f("POST", "/integration/"+secret+"/enqueue", `{`)
+	f("POST", "/v2/enqueue", `{"routing_key":"`+secret+`"}`)
+	f("POST", "/v2/enqueue", `{"routing_key":"`+secret)
+	f("POST", "/nagios/2010-04-15/create_event", `service_key=`+secret+`%`)
+	f("POST", "/v2/enqueue", trigger, "Authorization", "Bearer "+secret)
 }

@@ -3,6 +3,7 @@ package httpevent
 import (
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -13,20 +14,22 @@ import (
 type endpoint struct {
 	path   string     // as gorilla/mux has it; Request.Path but for hooks
 	api    ingest.API // empty under /hooks
-	decode func(mediaType string, raw []byte) (any, error)
-	check  func(*ingest.Request) []string // says what is wrong, and takes the key out of the body
+	decode func(content, []byte) (any, error)
 	accept func(ingest.Receipt) answer
 }
 
+// asItCame says whether bodies are passed on byte for byte.
+func (e endpoint) asItCame() bool { return e.api == ingest.Integration || e.api == ingest.Nagios }
+
 func endpoints() []endpoint {
 	return []endpoint{
-		{"/v2/enqueue", ingest.EventsV2, decodeJSON, checkV2, acceptedV2},
-		{"/v2/change/enqueue", ingest.Change, decodeJSON, checkChange, acceptedChange},
-		{"/x-ere/{routing_key}", ingest.XERE, decodeJSON, checkPathKey, acceptedV2},
-		{"/integration/{routing_key}/enqueue", ingest.Integration, decodeJSON, checkPathKey, acceptedV2},
-		{"/generic/2010-04-15/create_event.json", ingest.EventsV1, decodeJSON, checkV1, acceptedV1},
-		{"/nagios/2010-04-15/create_event", ingest.Nagios, decodeForm, checkNagios, acceptedV1},
-		{"/hooks/{name}", "", decodeAny, checkNothing, acceptedHook},
+		{"/v2/enqueue", ingest.EventsV2, decodeJSON, acceptedV2},
+		{"/v2/change/enqueue", ingest.Change, decodeJSON, acceptedChange},
+		{"/x-ere/{routing_key}", ingest.XERE, decodeJSON, acceptedV2},
+		{"/integration/{routing_key}/enqueue", ingest.Integration, decodeJSON, acceptedV2},
+		{"/generic/2010-04-15/create_event.json", ingest.EventsV1, decodeJSON, acceptedV1},
+		{"/nagios/2010-04-15/create_event", ingest.Nagios, decodeForm, acceptedV1},
+		{"/hooks/{name}", "", decodeAny, acceptedHook},
 	}
 }
 
@@ -64,17 +67,29 @@ func (r *Receiver) readyz(w http.ResponseWriter, _ *http.Request) {
 	answer{status: http.StatusOK, reply: reply{Status: "ready", Message: "events can be committed"}}.write(w)
 }
 
-// notFound counts what was posted: an event that nobody takes. What is merely
-// asked for is a probe.
+// notFound counts and logs what was posted: an event that nobody takes. What
+// is merely asked for is a probe.
 func (r *Receiver) notFound(w http.ResponseWriter, q *http.Request) {
-	if q.Method == http.MethodPost {
-		r.tally.Add(ingest.HTTP, ingest.Unsupported, 1)
+	no := wrongPath()
+	if q.Method != http.MethodPost {
+		no.answer.write(w)
+		return
 	}
-	answer{status: http.StatusNotFound, reply: reply{
-		Status:  "not found",
-		Message: "No events are taken at this path",
-		Errors:  []string{"post to " + paths()},
-	}}.write(w)
+	m := newMessage(w, q)
+	r.refuse(w, &m, root(q.URL.Path), no)
+}
+
+// root is the first segment of a path that may have a key in another.
+func root(path string) string {
+	path = strings.TrimPrefix(path, "/")
+	first, _, more := strings.Cut(path, "/")
+	if len(first) > 16 {
+		return "/…"
+	}
+	if more {
+		first += "/…"
+	}
+	return "/" + ingest.CleanText(first)
 }
 
 func paths() string {
@@ -89,16 +104,12 @@ func paths() string {
 }
 
 func (r *Receiver) notAllowed(w http.ResponseWriter, q *http.Request) {
-	allowed := http.MethodPost
-	switch q.URL.Path {
-	case "/healthz", "/readyz":
-		allowed = "GET, HEAD"
-	default:
-		r.tally.Add(ingest.HTTP, ingest.Unsupported, 1)
+	if q.URL.Path == "/healthz" || q.URL.Path == "/readyz" {
+		w.Header().Set("Allow", "GET, HEAD")
+		wrongMethod("GET, HEAD").answer.write(w)
+		return
 	}
-	w.Header().Set("Allow", allowed)
-	answer{status: http.StatusMethodNotAllowed, reply: reply{
-		Status:  "method not allowed",
-		Message: "This path takes " + allowed,
-	}}.write(w)
+	w.Header().Set("Allow", http.MethodPost)
+	m := newMessage(w, q)
+	r.refuse(w, &m, root(q.URL.Path), wrongMethod(http.MethodPost))
 }

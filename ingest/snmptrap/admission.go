@@ -12,57 +12,63 @@ import (
 // becomes of a message.
 const accepted ingest.Outcome = ""
 
-// admission decides which datagrams the codec sees.
+// refusal is why a datagram is not taken; its outcome is accepted where it is.
+type refusal struct {
+	outcome ingest.Outcome
+	reason  string // quotes nothing secret
+}
+
+// admission decides which datagrams are decoded.
 type admission struct {
 	communities []ingest.Secret
 	allow       ingest.AllowList
 }
 
-// check returns accepted, or why d is refused, in words that quote nothing of
-// it.
-func (a admission) check(d *ingest.Datagram) (h header, outcome ingest.Outcome, reason string) {
+// check reads the header of d, and returns why d is refused, if it is. Of v3
+// it sees the version only.
+func (a *admission) check(d *ingest.Datagram, h *header) refusal {
+	*h = header{}
 	switch {
 	case !a.allow.Permits(d.From.Addr()):
-		return h, ingest.RefusedSource, "the sender is not in ingest.snmp.allow"
+		return refusal{outcome: ingest.RefusedSource, reason: "the sender is not in ingest.snmp.allow"}
 	case len(d.Data) == 0:
-		return h, ingest.Empty, "the datagram is empty"
+		return refusal{outcome: ingest.Empty, reason: "the datagram is empty"}
 	case d.Truncated:
-		return h, ingest.Oversize, "the datagram is longer than what a socket can receive"
+		return refusal{outcome: ingest.Oversize, reason: "the datagram is longer than what a socket can receive"}
 	}
-	h, fault := readHeader(d.Data)
-	if fault != "" {
-		return h, ingest.Malformed, fault
+	if fault := h.read(d.Data); fault != "" {
+		return refusal{outcome: ingest.Malformed, reason: fault}
 	}
-	switch gosnmp.SnmpVersion(h.version) {
-	case gosnmp.Version1, gosnmp.Version2c:
-	case gosnmp.Version3:
-		return h, ingest.Unsupported, "SNMPv3 is not taken"
+	switch h.version {
+	case version1, version2c:
+	case version3:
+		return refusal{}
 	default:
-		return h, ingest.Malformed, "no SNMP version that exists"
+		return refusal{outcome: ingest.Malformed, reason: "no SNMP version that exists"}
 	}
-	if outcome, reason := checkPDU(d.Data[h.pdu]); outcome != accepted {
-		return h, outcome, reason
+	if r := checkPDU(d.Data[h.pdu]); r.outcome != accepted {
+		return r
 	}
 	if !a.knows(h.community) {
-		return h, ingest.RefusedCommunity, "its community is not in ingest.snmp.communities"
+		return refusal{outcome: ingest.RefusedCommunity, reason: "its community is not in ingest.snmp.communities"}
 	}
-	return h, accepted, ""
+	return refusal{}
 }
 
-func checkPDU(tag byte) (ingest.Outcome, string) {
+func checkPDU(tag byte) refusal {
 	switch gosnmp.PDUType(tag) {
 	case gosnmp.Trap, gosnmp.SNMPv2Trap, gosnmp.InformRequest:
-		return accepted, ""
+		return refusal{}
 	case gosnmp.GetRequest, gosnmp.GetNextRequest, gosnmp.GetBulkRequest, gosnmp.SetRequest, gosnmp.GetResponse, gosnmp.Report:
-		return ingest.Unsupported, "a request or response, not a notification"
+		return refusal{outcome: ingest.Unsupported, reason: "a request or response, not a notification"}
 	case gosnmp.Sequence:
 	}
-	return ingest.Malformed, "no PDU type that exists"
+	return refusal{outcome: ingest.Malformed, reason: "no PDU type that exists"}
 }
 
 // knows compares community with each that is configured, in a time that says
 // nothing about how much of one was right.
-func (a admission) knows(community []byte) bool {
+func (a *admission) knows(community []byte) bool {
 	known := 0
 	for _, c := range a.communities {
 		known |= subtle.ConstantTimeCompare([]byte(c.Reveal()), community)

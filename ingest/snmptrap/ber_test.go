@@ -2,6 +2,7 @@ package snmptrap
 
 import (
 	"encoding/asn1"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -23,6 +24,16 @@ const (
 	inform = "302c020101" + "04067075626c6963" + "a61f" + "0204ffffffff" + "02020005" + "02020001" +
 		"300f" + "300d06082b06010201010300" + "430112"
 )
+
+func readHeader(b []byte) (h header, fault string) {
+	fault = h.read(b)
+	return h, fault
+}
+
+func readSecured(b []byte, h *header) (m secured, fault string) {
+	fault = m.read(b, h)
+	return m, fault
+}
 
 // tlv returns a BER element, its length in more octets than it needs.
 func tlv(tag byte, contents ...[]byte) []byte {
@@ -58,6 +69,22 @@ func trapCompany() []byte { return varbind("1.3.6.1.6.3.1.1.4.3.0", oid("1.3.6.1
 func trapAddress() []byte { return varbind("1.3.6.1.6.3.18.1.3.0", []byte{0x40, 4, 192, 0, 2, 7}) }
 
 func trapSecret() []byte { return varbind("1.3.6.1.6.3.18.1.4.0", tlv(0x04, []byte("public"))) }
+
+// pduOf returns the PDU of a v2c message of community public in hexadecimal.
+func pduOf(message string) []byte {
+	b, _ := hex.DecodeString(message)
+	return b[13:]
+}
+
+// inClear returns a v3 message without security, of the user guest.
+func inClear(engine string, pdu []byte) []byte {
+	return tlv(0x30, []byte{2, 1, 3}, tlv(0x30, []byte{2, 1, 9}, []byte{2, 2, 5, 0xdc}, []byte{4, 1, 0}, []byte{2, 1, 3}),
+		tlv(4, tlv(0x30, tlv(4, []byte(engine)), []byte{2, 1, 0, 2, 1, 0}, tlv(4, []byte("guest")), []byte{4, 0, 4, 0})),
+		tlv(0x30, tlv(4, []byte(engine)), []byte{4, 0}, pdu))
+}
+
+// panicking returns a v3 message on which the codec panics.
+func panicking() []byte { return inClear(theirs, pduOf(oversizedFloat)) }
 
 // sent returns a v2c message of community public.
 func sent(pdu gosnmp.PDUType, varbinds ...[]byte) []byte {

@@ -22,8 +22,9 @@ type complaints struct {
 	leftOut int       // since the last line
 }
 
-// about logs one line, or counts it as left out.
-func (c *complaints) about(d *ingest.Datagram, level slog.Level, outcome ingest.Outcome, reason string) {
+// about logs one line, or counts it as left out. m is the message in d if that
+// is of v3; what it says need not be true.
+func (c *complaints) about(d *ingest.Datagram, level slog.Level, r refusal, m *secured) {
 	ctx := context.Background()
 	if !c.log.Enabled(ctx, level) {
 		return
@@ -33,8 +34,14 @@ func (c *complaints) about(d *ingest.Datagram, level slog.Level, outcome ingest.
 		return
 	}
 	sum := sha256.Sum256(d.Data)
-	c.log.Log(ctx, level, "datagram refused", "protocol", ingest.SNMP, "outcome", outcome, "reason", reason,
-		"source", d.From, "size", len(d.Data), "sha256", hex.EncodeToString(sum[:]), "left_out", leftOut)
+	attrs := []slog.Attr{
+		slog.String("protocol", string(ingest.SNMP)), slog.String("outcome", string(r.outcome)), slog.String("reason", r.reason),
+		slog.Any("source", d.From), slog.Int("size", len(d.Data)), slog.String("sha256", hex.EncodeToString(sum[:])),
+	}
+	if m != nil && m.user != nil {
+		attrs = append(attrs, slog.String("user", string(m.user)), slog.String("engine_id", hex.EncodeToString(m.engine)))
+	}
+	c.log.LogAttrs(ctx, level, "datagram refused", append(attrs, slog.Int("left_out", leftOut))...)
 }
 
 func (c *complaints) turn(now time.Time) (leftOut int, ok bool) {

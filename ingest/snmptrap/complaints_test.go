@@ -18,7 +18,7 @@ func TestComplaintsAreFewAndQuoteNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&out, nil))
-		l := newListener(t, Config{Communities: []ingest.Secret{"public"}}, log)
+		l := offline(t, Config{Communities: []ingest.Secret{"public"}}, log)
 		refused := datagram(bytes.Replace(sent(gosnmp.SNMPv2Trap), []byte("public"), []byte("hushed"), 1))
 		cut := datagram([]byte("0*\x02\x01\x01\x04\x06public"))
 		quoted := datagram(sent(gosnmp.SNMPv2Trap, tlv(0x30, []byte("\x06\x7fpublic")))) // the codec's error quotes it
@@ -52,4 +52,24 @@ func TestComplaintsAreFewAndQuoteNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestComplaintsNameWhoSpeaks(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	f := func(b []byte, want bool) {
+		t.Helper()
+		l := offline(t, withUsers(ops()), log)
+		l.outcome(trapOf(guest()).bytes(t)) // its line is not looked at
+		l.refused.next = time.Time{}
+		out.Reset()
+		l.outcome(b)
+		if got := strings.Contains(out.String(), `"user":"guest","engine_id":"80001f8880746865697273"`); got != want && out.Len() > 0 {
+			t.Errorf("named: %v, want %v: %s", got, want, out.String())
+		} else if out.Len() == 0 {
+			t.Error("no line")
+		}
+	}
+	f(trapOf(guest()).bytes(t), true)
+	f([]byte("text"), false)
 }

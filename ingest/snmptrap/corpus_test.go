@@ -2,20 +2,22 @@ package snmptrap
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
@@ -23,11 +25,19 @@ import (
 // sample is one datagram that others have collected, with what another
 // program makes of it.
 type sample struct {
-	Name     string
-	Version  string
-	PDUType  string `json:"pdu_type"`
-	Hex      string
+	Name    string
+	Path    string
+	Origin  string
+	Version string
+	PDUType string `json:"pdu_type"`
+	Hex     string
+	USM     struct {
+		User, Auth, Priv string
+		AuthPass         ingest.Secret `json:"auth_pass"`
+		PrivPass         ingest.Secret `json:"priv_pass"`
+	}
 	Expected struct {
+		User       string
 		Version    string
 		Community  string
 		Enterprise string
@@ -74,42 +84,87 @@ func samples(tb testing.TB, file string) []sample {
 	return all
 }
 
-// newListener returns a listener without a socket.
-func newListener(tb testing.TB, conf Config, log *slog.Logger) *listener {
+// offline returns a listener without a socket.
+func offline(tb testing.TB, conf Config, log *slog.Logger) *listener {
 	tb.Helper()
-	conf.Listen = nil
-	r, err := New(tb.Context(), conf, nil, ingest.NewTally(prometheus.NewRegistry()), log)
+	r, err := newReceiver(conf, log)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &listener{Receiver: r, outcomes: map[ingest.Outcome]int{}}
+	return newListener(r, nil)
 }
 
 func datagram(b []byte) ingest.Datagram {
 	return ingest.Datagram{Data: b, From: netip.MustParseAddrPort("203.0.113.9:40000"), At: time.Unix(1_800_000_000, 0)}
 }
 
-func TestNotificationsFromTheWildAreUnderstood(t *testing.T) {
-	l := newListener(t, Config{}, slog.New(slog.DiscardHandler))
-	right, total := 0, 0
+// users are those that a sample is secured by; a sample that does not say how
+// has one that is not secured.
+func (s sample) users() []User {
+	if s.Version != "v3" {
+		return nil
+	}
+	if s.USM.User == "" {
+		return []User{{Name: s.Expected.User}}
+	}
+	return []User{{
+		Name: s.USM.User, Auth: s.USM.Auth, AuthPassphrase: s.USM.AuthPass, Priv: s.USM.Priv, PrivPassphrase: s.USM.PrivPass,
+		Level: "noAuthNoPriv",
+	}}
+}
+
+// secretKey reports whether s is secured with a key that the corpus does not
+// tell.
+func (s sample) secretKey(b []byte) bool {
+	h, _ := readHeader(b)
+	m, _ := readSecured(b, &h)
+	return s.Version == "v3" && s.USM.User == "" && m.level != noAuthNoPriv
+}
+
+func TestCorpusOfNotificationsIsUnderstood(t *testing.T) {
+	groups := tally{}
 	for _, s := range samples(t, "traps.jsonl") {
-		if s.Version == "v3" {
+		l := offline(t, Config{Users: s.users()}, quiet())
+		b := s.bytes(t)
+		if s.secretKey(b) {
+			if o, _ := l.outcome(b); o != ingest.RefusedSecurity {
+				t.Errorf("%s, whose key is not known: %s", s.Name, o)
+			}
 			continue
 		}
-		total++
-		l.decode([]ingest.Datagram{datagram(s.bytes(t))})
+		group := s.Version + " " + s.Origin
+		l.decode([]ingest.Datagram{datagram(b)})
 		if len(l.messages) != 1 {
 			t.Errorf("%s: %v", s.Name, l.outcomes)
+			groups.add(group, false)
 			continue
 		}
-		if diff := cmp.Diff(expected(s), l.messages[0], cmpopts.EquateComparable(netip.Addr{}),
-			cmp.Comparer(sameType), cmpopts.IgnoreFields(ingest.Message{}, "ID")); diff != "" {
+		diff := cmp.Diff(expected(s), l.messages[0], cmpopts.EquateComparable(netip.Addr{}),
+			cmp.Comparer(sameType), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(ingest.Message{}, "ID"))
+		if diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", s.Name, diff)
-			continue
 		}
-		right++
+		groups.add(group, diff == "")
 	}
-	t.Logf("%d of %d notifications decode as expected", right, total)
+	groups.log(t)
+}
+
+// tally counts what went well, and all, by group.
+type tally map[string][2]int
+
+func (c tally) add(group string, well bool) {
+	n := c[group]
+	if n[1]++; well {
+		n[0]++
+	}
+	c[group] = n
+}
+
+func (c tally) log(t *testing.T) {
+	t.Helper()
+	for _, group := range slices.Sorted(maps.Keys(c)) {
+		t.Logf("%s: %d/%d", group, c[group][0], c[group][1])
+	}
 }
 
 // sameType leaves out that tshark calls a Counter64 by the name of a Counter32.
@@ -180,23 +235,21 @@ func number(text string) int64 {
 	return n
 }
 
-func TestMalformedDatagramsAreCountedAndHarmless(t *testing.T) {
-	l := newListener(t, Config{}, slog.New(slog.DiscardHandler))
-	total := map[ingest.Outcome]int{}
-	all := samples(t, "traps_malformed.jsonl")
-	counted := 0
-	for _, s := range all {
-		l.decode([]ingest.Datagram{datagram(s.bytes(t))})
-		total[accepted] += len(l.messages)
-		for outcome, n := range l.outcomes {
-			total[outcome] += n
+func TestCorpusOfMalformedDatagramsIsCountedOnce(t *testing.T) {
+	l := offline(t, withUsers(ops(), guest()), quiet())
+	groups, outcomes := tally{}, map[ingest.Outcome]int{}
+	for _, s := range samples(t, "traps_malformed.jsonl") {
+		b := s.bytes(t)
+		o, _ := l.outcome(b)
+		groups.add(filepath.Base(filepath.Dir(s.Path)), o != "more than one")
+		if outcomes[o]++; o == "more than one" {
+			t.Errorf("%s: %d messages, %v", s.Name, len(l.messages), l.outcomes)
+		}
+		in := datagram(bytes.Clone(b))
+		if l.decode([]ingest.Datagram{in}); len(l.messages) == 0 && !bytes.Equal(in.Data, b) {
+			t.Errorf("%s: refused, and not as it came", s.Name)
 		}
 	}
-	for _, n := range total {
-		counted += n
-	}
-	if counted != len(all) {
-		t.Errorf("%d datagrams have %d outcomes", len(all), counted)
-	}
-	t.Logf("%d datagrams: %v", len(all), total)
+	groups.log(t)
+	t.Logf("outcomes (%q: taken): %v", accepted, outcomes)
 }

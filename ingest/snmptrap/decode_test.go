@@ -3,6 +3,8 @@ package snmptrap
 import (
 	"bytes"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 )
 
 func TestNotificationsBecomeTraps(t *testing.T) {
-	l := newListener(t, Config{}, quiet())
+	l := offline(t, Config{}, quiet())
 	f := func(what string, b []byte, source string, want ingest.Trap) {
 		t.Helper()
 		l.decode([]ingest.Datagram{datagram(b)})
@@ -51,6 +53,35 @@ func TestNotificationsBecomeTraps(t *testing.T) {
 		},
 	})
 
+	odd := []ingest.Varbind{
+		{OID: "1.3.6.1.4.1.9.142606344.4294967295", Type: ingest.Gauge32, Value: uint64(517)},
+		{OID: "2.999.1", Type: ingest.Null},
+		{OID: "1.3.6.1.4.1.9.1", Type: ingest.Integer, Value: int64(-2)},
+		{OID: "1.3.6.1.4.1.9.2", Type: ingest.Null},
+		{OID: "1.3.6.1.4.1.9.3", Type: ingest.OctetString, Value: []byte("ab")},
+		{OID: "1.3.6.1.4.1.9.4", Type: ingest.IPAddress, Value: netip.MustParseAddr("2001:db8::1")},
+		{OID: "1.3.6.1.4.1.9.5", Type: ingest.Null},
+		{OID: "1.3.6.1.4.1.9.6", Type: ingest.Counter64, Value: uint64(1<<64 - 1)},
+		{OID: "1.3.6.1.4.1.9.8", Type: ingest.TimeTicks, Value: uint64(2)},
+		{OID: "1.3.6.1.4.1.9.10", Type: ingest.Null},
+		{OID: "1.3.6.1.4.1.9.9", Type: ingest.IPAddress, Value: netip.MustParseAddr("192.0.2.7")},
+		{OID: "1.3.6.1.4.1.9.7", Type: ingest.Opaque, Value: []byte{0x9f, 0x78, 3, 1, 2, 3}},
+	}
+	f("unusual varbinds", sent(gosnmp.SNMPv2Trap, linkDownOID(),
+		varbind(odd[0].OID, []byte{0x42, 2, 2, 5}),
+		tlv(0x30, oid(odd[1].OID)), // no value
+		varbind(odd[2].OID, []byte{2, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}),
+		varbind(odd[3].OID, []byte{2, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1}),
+		tlv(0x30, oid(odd[4].OID), []byte{4, 3, 'a', 'b'}), // longer than its varbind
+		varbind(odd[5].OID, tlv(0x40, netip.MustParseAddr("2001:db8::1").AsSlice())),
+		varbind(odd[6].OID, []byte{0x06, 2, 0x2b, 0x81}), // a sub-identifier that does not end
+		varbind(odd[7].OID, []byte{0x46, 9, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+		varbind(odd[8].OID, []byte{0x43, 5, 1, 0, 0, 0, 2}),
+		varbind(odd[9].OID, []byte{0x46, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0}),
+		varbind(odd[10].OID, tlv(0x40, netip.MustParseAddr("::ffff:192.0.2.7").AsSlice())),
+		varbind(odd[11].OID, tlv(0x44, odd[11].Value.([]byte))),
+	), peer, ingest.Trap{Version: "v2c", OID: linkDown, Varbinds: odd})
+
 	v1 := ingest.Trap{Version: "v1", Enterprise: "1.3.6.1.4.1.9.1", Uptime: 9}
 	with := func(t ingest.Trap, version, oid string) ingest.Trap {
 		t.Version, t.OID = version, oid
@@ -73,7 +104,7 @@ func TestEveryDatagramHasOneOutcome(t *testing.T) {
 	inside, outside := netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("::/0")
 	f := func(what string, conf Config, b []byte, want ingest.Outcome) {
 		t.Helper()
-		l := newListener(t, conf, quiet())
+		l := offline(t, conf, quiet())
 		l.decode([]ingest.Datagram{datagram(b)})
 		got := map[ingest.Outcome]int{accepted: len(l.messages)}
 		for o, n := range l.outcomes {
@@ -104,17 +135,48 @@ func TestEveryDatagramHasOneOutcome(t *testing.T) {
 	f("version 2", public, version2, ingest.Malformed)
 	f("no PDU", public, unhex(t, "300b02010104067075626c6963"), ingest.Malformed)
 	f("no such PDU", public, unhex(t, "300d02010104067075626c6963af00"), ingest.Malformed)
+	f("a sub-identifier of 33 bits in a name", public, sent(gosnmp.SNMPv2Trap, tlv(0x30, []byte{6, 6, 0x2b, 0x90, 0x80, 0x80, 0x80, 0}, []byte{5, 0})), ingest.Malformed)
+	f("a text that is longer than the datagram", public, sent(gosnmp.SNMPv2Trap, tlv(0x30, oid("1.3"), []byte{4, 0x82, 0xff, 0xff, 'a'})), ingest.Malformed)
+	f("a text of indefinite length", public, sent(gosnmp.SNMPv2Trap, tlv(0x30, oid("1.3"), []byte{4, 0x80, 'a', 0, 0})), ingest.Malformed)
+	f("a varbind without a name", public, sent(gosnmp.SNMPv2Trap, tlv(0x30, []byte{5, 0})), ingest.Malformed)
+	f("a varbind that is longer than the list", public, sent(gosnmp.SNMPv2Trap, []byte{0x30, 9, 6, 1, 0x2b}), ingest.Malformed)
+	f("a v1 trap whose generic-trap is text", public, bytes.Replace(sentV1("0.0.0.0", 6, 17), []byte{2, 1, 6}, []byte{4, 1, 6}, 1), ingest.Malformed)
 	f("no varbinds in the PDU", public, unhex(t, "300d02010104067075626c6963a700"), ingest.Malformed)
-	f("a datagram that makes the codec panic", public, unhex(t, oversizedFloat), ingest.Panicked)
+	contents := trap[4:]
+	f("a length that wraps around", public, append([]byte{0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, byte(len(contents) >> 8), byte(len(contents))}, contents...), ingest.Malformed)
+	f("an indefinite length", public, append([]byte{0x30, 0x80}, contents...), ingest.Malformed)
+	f("a length that overflows", public, unhex(t, oversizedFloat), ingest.Malformed)
+	f("a datagram that makes the codec panic", withUsers(guest()), panicking(), ingest.Panicked)
+	f("v3, a version and nothing else", withUsers(guest()), unhex(t, onlyAVersion), ingest.Malformed)
+}
+
+func TestADatagramIsDecodedWithoutAReceiver(t *testing.T) {
+	conf := withUsers(ops())
+	conf.Communities = []ingest.Secret{"public"}
+	conf.StateDir = filepath.Join(t.TempDir(), "snmp")
+	secured := trapOf(ops()).bytes(t)
+	for _, b := range [][]byte{sent(gosnmp.SNMPv2Trap, upTime(), linkDownOID()), secured, secured} {
+		before := bytes.Clone(b)
+		m, err := Decode(conf, datagram(b))
+		if err != nil || m.Trap.OID != "1.3.6.1.6.3.1.1.5.3" || m.Source.String() != "203.0.113.9" || !bytes.Equal(b, before) {
+			t.Errorf("%+v, %v", m.Trap, err)
+		}
+	}
+	if _, err := Decode(conf, datagram([]byte("text"))); err == nil || err.Error() != "malformed: no whole BER element" {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(conf.StateDir); err == nil {
+		t.Error("an engine was started")
+	}
 }
 
 func TestABatchSurvivesItsWorstDatagram(t *testing.T) {
-	l := newListener(t, Config{}, quiet())
+	l := offline(t, withUsers(guest()), quiet())
 	trap := sent(gosnmp.SNMPv2Trap, upTime(), linkDownOID(), trapAddress())
-	bad := unhex(t, oversizedFloat)
-	answers := l.decode([]ingest.Datagram{datagram(trap), datagram(bad), datagram(unhex(t, inform)), datagram(bad), datagram(trap)})
-	if len(l.messages) != 3 || len(answers) != 1 || l.outcomes[ingest.Panicked] != 2 {
-		t.Fatalf("%d messages, %d answers, %v", len(l.messages), len(answers), l.outcomes)
+	bad := panicking()
+	l.decode([]ingest.Datagram{datagram(trap), datagram(bad), datagram(unhex(t, inform)), datagram(bad), datagram(trap)})
+	if len(l.messages) != 3 || len(l.answers) != 1 || l.outcomes[ingest.Panicked] != 2 {
+		t.Fatalf("%d messages, %d answers, %v", len(l.messages), len(l.answers), l.outcomes)
 	}
 	for i, want := range []int{1, 0, 1} {
 		if got := len(l.messages[i].Trap.Varbinds); got != want {
@@ -130,9 +192,9 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(sent(gosnmp.SNMPv2Trap, upTime(), linkDownOID(), trapAddress(), trapSecret(), trapCompany()))
 	f.Add(sentV1("192.0.2.7", 6, 17, upTime(), trapSecret()))
-	l := newListener(f, Config{}, quiet())
+	l := offline(f, Config{}, quiet())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		answers := l.decode([]ingest.Datagram{datagram(bytes.Clone(b))})
+		l.decode([]ingest.Datagram{datagram(bytes.Clone(b))})
 		n := len(l.messages)
 		for _, refused := range l.outcomes {
 			n += refused
@@ -142,12 +204,51 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, m := range l.messages {
 			checkMessage(t, m)
-			if m.Trap.Inform != (len(answers) == 1) {
-				t.Errorf("%d answers", len(answers))
+			if m.Trap.Inform != (len(l.answers) == 1) {
+				t.Errorf("%d answers", len(l.answers))
 			}
 		}
-		for _, a := range answers {
+		for _, a := range l.answers {
 			checkAnswer(t, b, a.packet)
+		}
+	})
+}
+
+// FuzzSecured looks for v3 messages that break what is promised of each.
+func FuzzSecured(f *testing.F) {
+	only := User{Name: "only-auth", Auth: "MD5", AuthPassphrase: "authenticate"}
+	des := ops()
+	des.Name, des.Priv, des.Auth, des.Level = "des", "DES", "SHA", "noAuthNoPriv"
+	for _, u := range []User{ops(), guest(), only, des} {
+		f.Add(trapOf(u).bytes(f))
+		f.Add(informOf(u).bytes(f))
+	}
+	f.Add(panicking())
+	f.Add(unhex(f, onlyAVersion))
+	f.Add(unhex(f, "303a020103300f02024a69020300ffe30401040201030410300e0400020100020100040004000400"+"301204000400a00c020237f00201000201003000"))
+	l := offline(f, withUsers(ops(), guest(), only, des), quiet())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := datagram(bytes.Clone(b))
+		l.decode([]ingest.Datagram{d})
+		n := len(l.messages)
+		for _, refused := range l.outcomes {
+			n += refused
+		}
+		if n != 1 {
+			t.Fatalf("%d outcomes", n)
+		}
+		if len(l.messages) == 0 && !bytes.Equal(d.Data, b) {
+			t.Error("refused, and not as it came")
+		}
+		for _, m := range l.messages {
+			checkMessage(t, m)
+		}
+		for _, a := range append(l.answers, l.reports...) {
+			if h, fault := readHeader(a.packet); h.version == version3 {
+				if _, wrong := readSecured(a.packet, &h); fault+wrong != "" || h.size != len(a.packet) {
+					t.Errorf("answer %x to %x: %s %s", a.packet, b, fault, wrong)
+				}
+			}
 		}
 	})
 }

@@ -106,21 +106,51 @@ func TestWhatWasReceivedIsHandedOnAndAnsweredBeforeTheEnd(t *testing.T) {
 }
 
 func TestAnAnswerIsTheInformWithoutItsErrors(t *testing.T) {
-	l := newListener(t, Config{}, quiet())
+	l := offline(t, Config{}, quiet())
 	d := datagram(append(unhex(t, inform), 0xee))
 	d.To = netip.MustParseAddr("192.0.2.1")
-	answers := l.decode([]ingest.Datagram{d})
-	if len(answers) != 1 {
-		t.Fatalf("%d answers: %v", len(answers), l.outcomes)
+	l.decode([]ingest.Datagram{d})
+	if len(l.answers) != 1 {
+		t.Fatalf("%d answers: %v", len(l.answers), l.outcomes)
 	}
 	clear(d.Data) // the datagram's memory is used again before the answer is sent
 	want := strings.NewReplacer("a61f", "a21f", "02020005", "02020000", "02020001", "02020000").Replace(inform)
-	if got := answers[0]; !bytes.Equal(got.packet, unhex(t, want)) || got.to != d.From || got.from != d.To {
+	if got := l.answers[0]; !bytes.Equal(got.packet, unhex(t, want)) || got.to != d.From || got.from != d.To {
 		t.Errorf("answer %x from %v to %v, want %s", got.packet, got.from, got.to, want)
 	}
 	long := datagram(sent(gosnmp.InformRequest, upTime(), linkDownOID(), bytes.Repeat(trapSecret(), 400)))
-	packet, err := l.codec.UnmarshalTrap(l.decode([]ingest.Datagram{long})[0].packet, false)
+	l.decode([]ingest.Datagram{long})
+	packet, err := l.plain.UnmarshalTrap(l.answers[0].packet, false)
 	if err != nil || packet.PDUType != gosnmp.GetResponse || packet.RequestID != 1 || packet.Error != 0 || len(packet.Variables) != 402 {
 		t.Errorf("the answer to a long inform: %+v, %v", packet, err)
+	}
+}
+
+func TestASecuredInformIsTakenOnceItIsDurable(t *testing.T) {
+	handler, dones := holding()
+	r := run(t, withUsers(ops()), quiet(), handler)
+	e := informOf(ops())
+	e.engine, e.boots = r.security.own.id, r.security.own.boots
+	packet := e.bytes(t)
+	conn := r.send(t, packet)
+	answered := func() bool {
+		_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		n, err := conn.Read(make([]byte, 2048))
+		return err == nil && n > 0
+	}
+	if (<-dones)(ingest.Receipt{Err: errors.New("disk full")}); answered() {
+		t.Error("an inform that is not durable was answered")
+	}
+	_, _ = conn.Write(packet)
+	(<-dones)(ingest.Receipt{})
+	if !answered() {
+		t.Error("an inform that is durable was not answered")
+	}
+	if _, _ = conn.Write(packet); !answered() {
+		t.Error("an inform that is durable was not answered again")
+	}
+	r.stop()
+	if len(dones) != 0 || r.counts(t)[ingest.Replayed] != 1 {
+		t.Errorf("handed on again: %d, %v", len(dones), r.counts(t))
 	}
 }

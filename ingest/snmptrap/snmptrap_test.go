@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +37,9 @@ type running struct {
 func run(tb testing.TB, conf Config, log *slog.Logger, handler ingest.HandlerFunc) running {
 	tb.Helper()
 	registry := prometheus.NewRegistry()
-	conf.Listen = []string{"127.0.0.1:0"}
+	if conf.Listen == nil {
+		conf.Listen = []string{"127.0.0.1:0"}
+	}
 	r, err := New(tb.Context(), conf, handler, ingest.NewTally(registry), log)
 	if err != nil {
 		tb.Fatal(err)
@@ -100,11 +105,17 @@ func (r running) client(t *testing.T, name string, options ...string) *exec.Cmd 
 		}
 	}
 	arguments := append([]string{"-m", "", "-On"}, options[:i]...)
-	arguments = append(arguments, r.Addrs()[0].String())
+	agent := r.Addrs()[0].String()
+	if r.Addrs()[0].Addr().Is6() {
+		agent = "udp6:" + agent
+	}
+	arguments = append(arguments, agent)
 	if i < len(options) {
 		arguments = append(arguments, options[i+1:]...)
 	}
-	return exec.CommandContext(t.Context(), name, arguments...)
+	command := exec.CommandContext(t.Context(), name, arguments...)
+	command.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+t.TempDir()) // they write to it, each at its end
+	return command
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -205,13 +216,66 @@ func TestATakenPortFailsAtTheStart(t *testing.T) {
 }
 
 func TestWhatIsRefusedIsCountedAndNotHandedOn(t *testing.T) {
-	r := run(t, Config{}, quiet(), func(_ context.Context, ms []ingest.Message, _ func(ingest.Receipt)) {
+	r := run(t, withUsers(guest()), quiet(), func(_ context.Context, ms []ingest.Message, _ func(ingest.Receipt)) {
 		t.Errorf("%d messages were handed on", len(ms))
 	})
-	r.send(t, []byte("text"), unhex(t, oversizedFloat), unhex(t, onlyAVersion), nil)
+	r.send(t, []byte("text"), panicking(), unhex(t, getRequest), nil, trapOf(ops()).bytes(t))
 	r.stop()
-	want := map[ingest.Outcome]int{ingest.Malformed: 1, ingest.Panicked: 1, ingest.Unsupported: 1, ingest.Empty: 1}
+	want := map[ingest.Outcome]int{
+		ingest.Malformed: 1, ingest.Panicked: 1, ingest.Unsupported: 1, ingest.Empty: 1, ingest.RefusedUser: 1,
+	}
 	if diff := cmp.Diff(want, r.counts(t)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWhatDoesNotDecodeIsQuarantinedAsItCame(t *testing.T) {
+	dir := t.TempDir()
+	q, err := ingest.NewQuarantine(dir, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := withUsers(guest(), ops())
+	conf.Quarantine = q
+	l := offline(t, conf, quiet())
+	changed := trapOf(ops()).bytes(t)
+	changed[len(changed)-1] ^= 1
+	want := map[string]bool{string(panicking()): true, "text": true}
+	for _, b := range [][]byte{panicking(), []byte("text"), unhex(t, getRequest), changed, linkDown6(), nil} {
+		l.outcome(b)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != len(want) {
+		t.Errorf("%d are kept, want %d; %v", len(files), len(want), err)
+	}
+	for _, f := range files {
+		if b, err := os.ReadFile(filepath.Join(dir, f.Name())); err != nil || !want[string(b)] {
+			t.Errorf("%s: %x, %v", f.Name(), b, err)
+		}
+	}
+}
+
+func TestOurEngineOutlivesARestart(t *testing.T) {
+	conf := withUsers(ops())
+	conf.EngineID, conf.StateDir = "", filepath.Join(t.TempDir(), "snmp")
+	handler, _ := answering()
+	var engines []string
+	for range 2 {
+		r := run(t, conf, quiet(), handler)
+		out, err := r.client(t, "snmpinform", append(options(ops()), "--", "77", "1.3.6.1.6.3.1.1.5.4")...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("snmpinform: %v: %s", err, out)
+		}
+		engines = append(engines, r.security.own.id+strconv.Itoa(int(r.security.own.boots)))
+		r.stop()
+	}
+	if one := strings.TrimSuffix(engines[0], "1"); engines[1] != one+"2" {
+		t.Errorf("engines %q", engines)
+	}
+	conf.Users = nil
+	conf.StateDir += "2"
+	run(t, conf, quiet(), handler).stop()
+	if _, err := os.Stat(conf.StateDir); err == nil {
+		t.Error("without users, an engine is kept")
 	}
 }

@@ -1,55 +1,103 @@
 package snmptrap
 
 import (
+	"math"
 	"net/netip"
 	"strconv"
-	"strings"
-
-	"github.com/gosnmp/gosnmp"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
 // Objects that say something about the notification itself (RFC 3418, RFC
-// 3584), with the leading dot that the codec writes.
+// 3584).
 const (
-	sysUpTime          = ".1.3.6.1.2.1.1.3.0"
-	snmpTrapOID        = ".1.3.6.1.6.3.1.1.4.1.0"
-	snmpTrapEnterprise = ".1.3.6.1.6.3.1.1.4.3.0"
-	snmpTrapAddress    = ".1.3.6.1.6.3.18.1.3.0"
-	snmpTrapCommunity  = ".1.3.6.1.6.3.18.1.4.0"
+	sysUpTime          = "1.3.6.1.2.1.1.3.0"
+	snmpTrapOID        = "1.3.6.1.6.3.1.1.4.1.0"
+	snmpTrapEnterprise = "1.3.6.1.6.3.1.1.4.3.0"
+	snmpTrapAddress    = "1.3.6.1.6.3.18.1.3.0"
+	snmpTrapCommunity  = "1.3.6.1.6.3.18.1.4.0"
 
 	snmpTraps = "1.3.6.1.6.3.1.1.5." // the standard traps
 )
 
-// fillTrap sets t to what p says, translated to SNMPv2. It appends the
-// varbinds of t to varbinds, and returns that.
-func fillTrap(t *ingest.Trap, p *gosnmp.SnmpPacket, varbinds []ingest.Varbind) []ingest.Varbind {
-	t.Version = versionName(p.Version)
-	t.Community = ingest.Secret(p.Community)
-	t.Inform = p.PDUType == gosnmp.InformRequest
-	if p.PDUType == gosnmp.Trap {
-		t.Enterprise = undotted(p.Enterprise)
-		t.OID = trapOID(t.Enterprise, p.GenericTrap, p.SpecificTrap)
-		t.Uptime = uint32(p.Timestamp)
-	}
-	first := len(varbinds)
-	for i := range p.Variables {
-		if v := &p.Variables[i]; !fillHead(t, v) {
-			varbinds = append(varbinds, newVarbind(v))
-		}
-	}
-	t.Varbinds = varbinds[first:len(varbinds):len(varbinds)]
-	return varbinds
+// notification is a Trap that is being filled, from a datagram or from what
+// the codec made of one.
+type notification struct {
+	trap     *ingest.Trap
+	agent    netip.Addr // the device that it is about, where another one has passed it on
+	first    int        // where its varbinds begin
+	varbinds []ingest.Varbind
 }
 
-// versionName names the version of the message, which in the wild need not be
-// the one that its PDU belongs to.
-func versionName(v gosnmp.SnmpVersion) string {
-	if v == gosnmp.Version1 {
-		return "v1"
+// value is the value of a varbind, not yet boxed.
+type value struct {
+	kind   ingest.VarbindType
+	bits   uint64     // of a number: INTEGER in two's complement, Opaque floats as IEEE 754
+	float  bool       // of an Opaque
+	octets []byte     // of an OCTET STRING, or an Opaque that is no float
+	oid    string     // of an OBJECT IDENTIFIER
+	addr   netip.Addr // of an IpAddress
+}
+
+// box returns v as ingest.Varbind has it.
+func (v *value) box() any {
+	switch v.kind {
+	case ingest.Integer:
+		return int64(v.bits)
+	case ingest.Counter32, ingest.Gauge32, ingest.TimeTicks, ingest.Counter64:
+		return v.bits
+	case ingest.OctetString:
+		return v.octets
+	case ingest.Opaque:
+		if v.float {
+			return math.Float64frombits(v.bits)
+		}
+		return v.octets
+	case ingest.ObjectIdentifier:
+		return v.oid
+	case ingest.IPAddress:
+		return v.addr
+	case ingest.Null:
 	}
-	return "v2c"
+	return nil
+}
+
+// add takes the next varbind. sysUpTime.0 and snmpTrapOID.0 are the head of
+// the notification, wherever they stand; one of another type, or a second that
+// differs, is a varbind like others.
+func (n *notification) add(oid string, v *value) {
+	t := n.trap
+	switch oid {
+	case sysUpTime:
+		if ticks := uint32(v.bits); v.kind == ingest.TimeTicks && (t.Uptime == 0 || t.Uptime == ticks) {
+			t.Uptime = ticks
+			return
+		}
+	case snmpTrapOID:
+		if v.kind == ingest.ObjectIdentifier && (t.OID == "" || t.OID == v.oid) {
+			t.OID = v.oid
+			return
+		}
+	case snmpTrapEnterprise:
+		if t.Enterprise == "" {
+			t.Enterprise = v.oid
+		}
+	case snmpTrapAddress:
+		if v.addr.IsValid() {
+			n.agent = v.addr
+		}
+	case snmpTrapCommunity: // a secret like any other
+		if t.Community == "" {
+			t.Community = ingest.Secret(v.octets)
+		}
+		*v = value{kind: v.kind, octets: []byte(ingest.Secret("x").String())}
+	}
+	n.varbinds = append(n.varbinds, ingest.Varbind{OID: oid, Type: v.kind, Value: v.box()})
+}
+
+// end gives the Trap its varbinds.
+func (n *notification) end() {
+	n.trap.Varbinds = n.varbinds[n.first:len(n.varbinds):len(n.varbinds)]
 }
 
 // trapOID translates a v1 trap's generic-trap and specific-trap to a
@@ -57,103 +105,23 @@ func versionName(v gosnmp.SnmpVersion) string {
 // and a specific-trap beside a generic-trap that has none: it is then ignored,
 // as the RFC says. A generic-trap that does not exist counts as
 // enterpriseSpecific.
-func trapOID(enterprise string, generic, specific int) string {
+func trapOID(enterprise string, generic, specific int64) string {
 	if generic >= 0 && generic <= 5 {
-		return snmpTraps + strconv.Itoa(generic+1)
+		return snmpTraps + strconv.FormatInt(generic+1, 10)
 	}
-	return enterprise + ".0." + strconv.Itoa(specific)
+	return enterprise + ".0." + strconv.FormatInt(specific, 10)
 }
 
-// fillHead takes the head of a notification from v: sysUpTime.0 and
-// snmpTrapOID.0, wherever they stand. It reports whether v says no more than
-// that; one of another type, or a second that differs, is a varbind like
-// others.
-func fillHead(t *ingest.Trap, v *gosnmp.SnmpPDU) bool {
-	switch v.Name {
-	case sysUpTime:
-		if ticks, ok := v.Value.(uint32); ok && (t.Uptime == 0 || t.Uptime == ticks) {
-			t.Uptime = ticks
-			return true
-		}
-	case snmpTrapOID:
-		if oid := oidValue(v); oid != "" && (t.OID == "" || t.OID == oid) {
-			t.OID = oid
-			return true
-		}
-	case snmpTrapEnterprise:
-		if t.Enterprise == "" {
-			t.Enterprise = oidValue(v)
-		}
+// versionName names the version of the message, which in the wild need not be
+// the one that its PDU belongs to.
+func versionName(version int64) string {
+	switch version {
+	case version1:
+		return "v1"
+	case version3:
+		return "v3"
 	}
-	return false
-}
-
-// oidValue returns the value of v if that is an OBJECT IDENTIFIER.
-func oidValue(v *gosnmp.SnmpPDU) string {
-	if oid, ok := v.Value.(string); ok && v.Type == gosnmp.ObjectIdentifier {
-		return undotted(oid)
-	}
-	return ""
-}
-
-// newVarbind translates v. A community that a proxy passes on is a secret like
-// any other.
-func newVarbind(v *gosnmp.SnmpPDU) ingest.Varbind {
-	kind, value := translate(v)
-	if v.Name == snmpTrapCommunity {
-		value = []byte(ingest.Secret("x").String())
-	}
-	return ingest.Varbind{OID: undotted(v.Name), Type: kind, Value: value}
-}
-
-// translate returns the type and value of v as ingest.Varbind has them.
-func translate(v *gosnmp.SnmpPDU) (ingest.VarbindType, any) {
-	switch value := v.Value.(type) {
-	case int:
-		return ingest.Integer, int64(value)
-	case uint:
-		if v.Type == gosnmp.Counter32 {
-			return ingest.Counter32, uint64(value)
-		}
-		return ingest.Gauge32, uint64(value)
-	case uint32:
-		if v.Type == gosnmp.TimeTicks {
-			return ingest.TimeTicks, uint64(value)
-		}
-		return ingest.Gauge32, uint64(value) // Uinteger32, which Gauge32 replaced
-	case uint64:
-		return ingest.Counter64, value
-	case []byte:
-		if v.Type == gosnmp.Opaque {
-			return ingest.Opaque, v.Value
-		}
-		return ingest.OctetString, v.Value
-	case string:
-		if v.Type == gosnmp.ObjectIdentifier {
-			return ingest.ObjectIdentifier, undotted(value)
-		}
-		if addr, err := netip.ParseAddr(value); err == nil {
-			return ingest.IPAddress, addr
-		}
-	case float32:
-		return ingest.Opaque, float64(value)
-	case float64:
-		return ingest.Opaque, value
-	}
-	return ingest.Null, nil
-}
-
-// agentAddress returns the device that a notification is about, where another
-// one has passed it on: a v1 trap's agent-addr, or snmpTrapAddress.0.
-func agentAddress(p *gosnmp.SnmpPacket) netip.Addr {
-	text := p.AgentAddress
-	for i := range p.Variables {
-		if v := &p.Variables[i]; v.Name == snmpTrapAddress && v.Type == gosnmp.IPAddress {
-			text, _ = v.Value.(string)
-		}
-	}
-	addr, _ := netip.ParseAddr(text)
-	return addr.Unmap()
+	return "v2c"
 }
 
 // usable reports whether agent names a device better than peer, the address
@@ -162,5 +130,3 @@ func agentAddress(p *gosnmp.SnmpPacket) netip.Addr {
 func usable(agent, peer netip.Addr) bool {
 	return agent.IsValid() && !agent.IsUnspecified() && (!agent.IsLoopback() || peer.IsLoopback())
 }
-
-func undotted(oid string) string { return strings.TrimPrefix(oid, ".") }

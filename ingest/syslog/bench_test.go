@@ -1,6 +1,11 @@
 package syslog
 
 import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,4 +93,57 @@ func BenchmarkLeodido(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkReceive sends lines to a Receiver whose handler does nothing, and
+// reports what a line costs this process in CPU time, the sender's part
+// included.
+func BenchmarkReceive(b *testing.B) {
+	line := benchLines()["3164"] + "\n"
+	for transport, size := range map[string]int{"tcp": largeBuffer, "tcp-lines": len(line), "udp": len(line) - 1} {
+		b.Run(transport, func(b *testing.B) {
+			scheme, _, _ := strings.Cut(transport, "-")
+			var received atomic.Int64
+			r, stop := run(b, Config{Listen: []string{scheme + "://127.0.0.1:0"}}, ingest.HandlerFunc(
+				func(_ context.Context, ms []ingest.Message, _ func(ingest.Receipt)) { received.Add(int64(len(ms))) }))
+			conn, err := (&net.Dialer{}).DialContext(b.Context(), scheme, r.Addrs()[0].String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			chunk := []byte(strings.Repeat(line, size/len(line)+1)[:max(1, size/len(line))*len(line)])
+			if scheme == "udp" {
+				chunk = chunk[:size]
+			}
+			each := max(1, len(chunk)/len(line))
+			before := cpuTime(b)
+			b.ResetTimer()
+			sent := 0
+			for sent < b.N {
+				if _, err := conn.Write(chunk); err != nil {
+					b.Fatal(err)
+				}
+				sent += each
+				for int64(sent)-received.Load() > 20_000 {
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+			for received.Load() < int64(sent) {
+				time.Sleep(time.Millisecond)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(sent), "cpu-ns/line")
+			_ = conn.Close()
+			stop()
+		})
+	}
+}
+
+// cpuTime returns the CPU time that this process has used.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

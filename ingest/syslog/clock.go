@@ -41,6 +41,7 @@ func (r *reading) stamp(s string) (t time.Time, how style, size int) {
 	if size == 0 || size < len(s) && s[size] > ' ' && s[size] != ':' && s[size] != ',' || !c.valid() {
 		return t, how, 0
 	}
+	r.last = written{yearless: c.year == 0, zoned: c.zoned, east: c.east}
 	return r.instant(&c), c.style, size
 }
 
@@ -123,7 +124,7 @@ func (c *clock) scanNumeric(s string) int {
 	case n == 4:
 		return c.scanISO(s)
 	case n <= 2 && s[n] == '/':
-		return c.scanNetScaler(s)
+		return c.scanSlashed(s)
 	case n == 10 && s[10] == '.':
 		return c.scanEpoch(s)
 	}
@@ -176,14 +177,19 @@ func (c *clock) scanDate(s string) int {
 	return i
 }
 
-// scanNetScaler reads 02/08/2010:18:34:19 GMT: month first, unless that is no
-// month.
-func (c *clock) scanNetScaler(s string) int {
+// scanSlashed reads NetScaler's 02/08/2010:18:34:19 GMT, month first, unless
+// that is no month, and web servers' 08/Feb/2010:18:34:19 +0000.
+func (c *clock) scanSlashed(s string) int {
 	var i int
 	c.month, i = number(s, 0, 2)
 	from := i + 1
-	c.day, i = number(s, from, 2)
-	if i == from || i >= len(s) || s[i] != '/' {
+	if from < len(s) && isLetter(s[from]) {
+		c.day = c.month
+		i = c.monthName(s, from)
+	} else {
+		c.day, i = number(s, from, 2)
+	}
+	if i <= from || i >= len(s) || s[i] != '/' {
 		return 0
 	}
 	from = i + 1

@@ -46,6 +46,7 @@ type reading struct {
 	now    time.Time
 	line   *ingest.Line
 	nested bool // behind a relay's header
+	last   written
 }
 
 // whole reads a line from its PRI on. A PRI that means nothing is passed over
@@ -59,6 +60,7 @@ func (r *reading) whole(s string) {
 	if n < 0 && size > 0 && !r.knows() {
 		r.line.Text = s
 	}
+	r.textTime()
 }
 
 // knows reports whether anything but text was found.

@@ -153,6 +153,14 @@ func (r *reading) keyValue(s string) bool {
 	r.line.Text = s
 	r.line.Hostname = value(s, "devname=")
 	var c clock
+	if c.pairs(s) {
+		r.line.Timestamp = r.instant(&c)
+	}
+	return true
+}
+
+// pairs reads date= and time=, or time= alone where it has the date too.
+func (c *clock) pairs(s string) bool {
 	date := valueOn(s, "date=")
 	clockTime := valueOn(s, "time=")
 	i := c.scanDate(date)
@@ -163,13 +171,12 @@ func (r *reading) keyValue(s string) bool {
 	}
 	end := c.timeOfDay(clockTime, 0)
 	if i == 0 || end == 0 || !c.valid() {
-		return true
+		return false
 	}
 	if c.zone(clockTime, end); !c.zoned {
 		c.zone(" "+value(s, "timezone="), 0)
 		c.zone(value(s, "tz="), 0)
 	}
-	r.line.Timestamp = r.instant(&c)
 	return true
 }
 

@@ -1,23 +1,74 @@
-package httpevent
+package ingest
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/pdaltagent/pdaltagent/ingest"
 )
-
-// What PagerDuty demands of an event, as its OpenAPI descriptions have it, in
-// the words of its own answers where they are known. What it takes without a
-// look, or cuts, is not looked at: unknown fields, custom_details, timestamps,
-// the items of links and images, a summary over 1,024 characters, and the
-// payload of what is no trigger.
 
 const (
 	keyLength      = 32
 	maxDedupLength = 255 // characters
 )
+
+// TakeKey moves the integration key that the body gives into r.Key, or finds
+// it where a sender of r.API may put it else, and returns what is wrong with
+// it. A Key that came with a header is used where the body gives none. It does
+// nothing where Check says that the body is no object.
+func (r *Request) TakeKey() (faults []string) {
+	switch r.API {
+	case XERE, Integration: // the key of the path; the body may be anything
+		return keyFaults("routing_key", r.Key.Reveal())
+	case "":
+		r.Key = ""
+		return nil
+	default:
+	}
+	values, ok := r.Body.(map[string]any)
+	if !ok {
+		return nil
+	}
+	event := object{values, "", &faults}
+	switch r.API {
+	case EventsV1:
+		r.Key = event.key("service_key", "")
+	case Nagios: // its Perl client sends the key as the contact's pager
+		pager, _ := values["CONTACTPAGER"].(string)
+		r.Key = event.key("service_key", Secret(pager))
+		maps.DeleteFunc(values, func(_ string, v any) bool { return v == r.Key.Reveal() && v != "" })
+	default:
+		r.Key = event.key("routing_key", r.Key)
+	}
+	return faults
+}
+
+// Check returns what is wrong with the body but for its key: what PagerDuty
+// demands of an event, as its OpenAPI descriptions have it, in the words of
+// its own answers where they are known. What it takes without a look, or cuts,
+// is not looked at: unknown fields, custom_details, timestamps, the items of
+// links and images, a summary over 1,024 characters, and the payload of what
+// is no trigger. What a Nagios form says is left to PagerDuty's integration.
+func (r *Request) Check() (faults []string) {
+	if r.API == "" || r.API == XERE || r.API == Integration {
+		return nil
+	}
+	values, ok := r.Body.(map[string]any)
+	if !ok {
+		return []string{"the body must be a JSON object"}
+	}
+	event := object{values, "", &faults}
+	switch r.API {
+	case EventsV2:
+		event.checkV2()
+	case EventsV1:
+		event.checkV1()
+	case Change:
+		event.checkChange()
+	default:
+	}
+	return faults
+}
 
 // object reads the fields of a JSON object and notes what is wrong with them.
 type object struct {
@@ -73,16 +124,18 @@ func (o object) choice(name string, words ...string) string {
 	return ""
 }
 
-// key returns the integration key at name, or the one that came elsewhere.
-func (o object) key(name string, elsewhere ingest.Secret) ingest.Secret {
+// key takes the integration key at name out of the object, or returns the one
+// that came elsewhere.
+func (o object) key(name string, elsewhere Secret) Secret {
 	key, ok := o.text(name)
+	delete(o.values, name)
 	if key == "" {
 		key = elsewhere.Reveal()
 	}
 	if ok {
 		*o.faults = append(*o.faults, keyFaults(name, key)...)
 	}
-	return ingest.Secret(key)
+	return Secret(key)
 }
 
 // keyFaults says what is wrong with an integration key: PagerDuty takes 32
@@ -123,27 +176,12 @@ func (o object) payload() (payload object, ok bool) {
 	return object{values, "payload.", o.faults}, ok
 }
 
-// open returns req's body as an object that notes its faults in faults.
-func open(req *ingest.Request, faults *[]string) (object, bool) {
-	values, ok := req.Body.(map[string]any)
-	if !ok {
-		*faults = append(*faults, "the body must be a JSON object")
-	}
-	return object{values, "", faults}, ok
-}
-
-func checkV2(req *ingest.Request) (faults []string) {
-	event, ok := open(req, &faults)
-	if !ok {
-		return faults
-	}
-	req.Key = event.key("routing_key", req.Key)
-	action := event.choice("event_action", "trigger", "acknowledge", "resolve")
-	event.dedupKey(action)
+func (o object) checkV2() {
+	action := o.choice("event_action", "trigger", "acknowledge", "resolve")
+	o.dedupKey(action)
 	if action == "trigger" {
-		event.checkTrigger()
+		o.checkTrigger()
 	}
-	return faults
 }
 
 func (o object) dedupKey(action string) {
@@ -172,59 +210,24 @@ func (o object) checkTrigger() {
 	o.list("images")
 }
 
-func checkChange(req *ingest.Request) (faults []string) {
-	event, ok := open(req, &faults)
-	if !ok {
-		return faults
-	}
-	req.Key = event.key("routing_key", req.Key)
-	if payload, ok := event.payload(); ok {
+func (o object) checkChange() {
+	if payload, ok := o.payload(); ok {
 		payload.required("summary")
 		payload.text("source")
 	}
-	event.list("links")
-	event.list("images")
-	return faults
+	o.list("links")
+	o.list("images")
 }
 
-func checkV1(req *ingest.Request) (faults []string) {
-	event, ok := open(req, &faults)
-	if !ok {
-		return faults
-	}
-	req.Key = event.key("service_key", "")
-	switch event.choice("event_type", "trigger", "acknowledge", "resolve") {
+func (o object) checkV1() {
+	switch o.choice("event_type", "trigger", "acknowledge", "resolve") {
 	case "trigger":
-		event.required("description")
-		event.text("incident_key")
-		event.text("client")
-		event.text("client_url")
-		event.list("contexts")
+		o.required("description")
+		o.text("incident_key")
+		o.text("client")
+		o.text("client_url")
+		o.list("contexts")
 	case "acknowledge", "resolve":
-		event.required("incident_key")
+		o.required("incident_key")
 	}
-	return faults
-}
-
-// checkNagios wants the key and no more: what the event is, PagerDuty's own
-// integration makes of Nagios' macros. Its Perl client sends the key as the
-// contact's pager.
-func checkNagios(req *ingest.Request) (faults []string) {
-	form, ok := open(req, &faults)
-	if !ok {
-		return faults
-	}
-	pager, _ := form.values["CONTACTPAGER"].(string)
-	req.Key = form.key("service_key", ingest.Secret(pager))
-	return faults
-}
-
-// checkPathKey wants the key of the path; the body may be anything.
-func checkPathKey(req *ingest.Request) []string {
-	return keyFaults("routing_key", req.Key.Reveal())
-}
-
-func checkNothing(req *ingest.Request) []string {
-	req.Key = ""
-	return nil
 }
