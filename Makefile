@@ -27,6 +27,11 @@ build: ## put pdagentd and pd-send into bin/
 test: postgres build ## build, and run every test
 	go test $(RACE) -timeout 10m ./...
 
+.PHONY: corpus
+corpus: ## parse what real devices sent, where ../shared/corpus is, and print the score
+	@test -d ../shared/corpus || { echo "there is no ../shared/corpus here: nothing to parse"; exit 0; }
+	@go test -count=1 -v -run Corpus ./ingest/... | grep -vE '^(=== |--- PASS|PASS|ok|\?)'
+
 .PHONY: race
 race: postgres ## run every test three times with the race detector
 	go test -race -count=3 -timeout 30m ./...

@@ -25,11 +25,24 @@ type State string
 
 // The states. A delivery begins held or queued and ends in one of the others.
 const (
-	Held      State = "held"      // an earlier delivery of its alert is not settled
+	Held      State = "held"      // may not go yet: see Hold
 	Queued    State = "queued"    // has its River job
 	Delivered State = "delivered" // accepted
 	Dead      State = "dead"      // refused, or given up; a person may retry it
 	Cancelled State = "cancelled" // no longer wanted
+)
+
+// Hold says what a held delivery waits for, as deliveries.held_by has it.
+type Hold string
+
+// What a delivery may wait for. One that comes to the head of its alert waits
+// for its route next.
+const (
+	ByAlert       Hold = "alert"       // an earlier delivery of its alert is not settled
+	ByRoute       Hold = "route"       // its route has no room, or others of it are more urgent or older
+	ByTime        Hold = "hold"        // its rule's hold time is not over
+	ByMaintenance Hold = "maintenance" // a maintenance window is open
+	ByParent      Hold = "parent"      // an alert that its rule names is open
 )
 
 // Delivery is one call that PagerDuty must accept.
@@ -60,7 +73,7 @@ type Attempt struct {
 	Status   int    // HTTP status; 0: no answer came
 	Error    string // empty: accepted
 	Response string // the beginning of the answer
-	State    State  // the delivery's afterwards: Delivered, Dead, or Queued when it will be tried again
+	State    State  // the delivery's afterwards: Delivered, Dead, Queued when it will be tried again, Held when it waits for its route again
 }
 
 // Committed says what a batch of events became.
@@ -68,6 +81,13 @@ type Committed struct {
 	Events    []*mapping.Event   // those that were written
 	Decisions []mapping.Decision // what was decided about each of Events in the end
 	Routes    []Route            // senders' routes that were put on record
+	Crowded   []string           // the routes that had no room for all of it
+}
+
+// Admitted is a delivery that got its job.
+type Admitted struct {
+	ID    uuid.UUID
+	Route string
 }
 
 // Answer is what PagerDuty said to an attempt that it accepted.

@@ -65,7 +65,7 @@ func commit(t *testing.T, h *History, again bool, events ...*mapping.Event) (c d
 		t.Fatal(err)
 	}
 	ready = readied(t, h, func(conn *pgx.Conn) (err error) {
-		c, err = h.Commit(t.Context(), conn, events, again)
+		c, err = h.Commit(t.Context(), conn, events, again, roomy)
 		return err
 	})
 	h.Committed(c)
@@ -95,8 +95,22 @@ func settle(t *testing.T, h *History, state delivery.State, events ...*mapping.E
 	if err := h.PrepareAttempts(t.Context(), attempts); err != nil {
 		t.Fatal(err)
 	}
-	return readied(t, h, func(conn *pgx.Conn) error { return h.Settle(t.Context(), conn, attempts) })
+	return readied(t, h, func(conn *pgx.Conn) error {
+		freed, err := h.Settle(t.Context(), conn, attempts)
+		if err != nil || len(freed) == 0 {
+			return err
+		}
+		room := map[string]int{}
+		for _, route := range freed {
+			room[route] = 100
+		}
+		_, err = h.Admit(t.Context(), conn, room)
+		return err
+	})
 }
+
+// roomy admits everything.
+func roomy(string, uuid.UUID) bool { return true }
 
 // readied returns the deliveries that get a job while f runs, in their order.
 func readied(t *testing.T, h *History, f func(*pgx.Conn) error) []uuid.UUID {
@@ -311,7 +325,7 @@ func TestACommitTakesAFixedNumberOfStatements(t *testing.T) {
 		defer traced.Close()
 		if err := traced.AcquireFunc(t.Context(), func(conn *pgxpool.Conn) error {
 			tracer.n = 0
-			_, err := h.Commit(t.Context(), conn.Conn(), events, false)
+			_, err := h.Commit(t.Context(), conn.Conn(), events, false, roomy)
 			return err
 		}); err != nil {
 			t.Fatal(err)

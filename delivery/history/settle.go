@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,14 +48,14 @@ func (h *History) scan(row pgx.CollectableRow) (*delivery.Delivery, error) {
 	return &d, nil
 }
 
-// Settle commits attempts, what they make of their deliveries, and the jobs of
-// the deliveries that this frees: the next of each alert whose delivery came to
-// its end. No delivery may occur twice in attempts. After an error it may be
-// called again.
+// Settle commits attempts and what they make of their deliveries. The next
+// delivery of each alert whose delivery came to its end waits for its route
+// then: the routes of those are returned. No delivery may occur twice in
+// attempts. After an error it may be called again.
 //
 // IS TRUE, in these statements, hides a condition from the planner, which would
 // else read the index of everything that waits, and not the rows' own.
-func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) (err error) {
+func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) (freed []string, err error) {
 	defer func() { rollback(ctx, conn, err) }()
 	ended, unheard := endedAlerts(attempts)
 	var q pgx.Batch
@@ -68,23 +69,28 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued') OFFSET 0)`, flat(unheard))
 	}
 	if len(ended) > 0 {
-		q.Queue(withJobs(`UPDATE deliveries SET state = 'queued'
+		q.Queue(`UPDATE deliveries SET held_by = 'route'
 			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (SELECT id FROM deliveries w
 				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') ORDER BY seq LIMIT 1) AS next
-			WHERE deliveries.id = next.id AND (deliveries.state = 'held') IS TRUE`, h.config.Jobs), flat(ended))
+			WHERE deliveries.id = next.id AND (deliveries.held_by = 'alert') IS TRUE RETURNING deliveries.route`, flat(ended)).
+			Query(func(rows pgx.Rows) (err error) {
+				freed, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				return err
+			})
 	}
-	queueCommit(&q, h.config)
+	q.Queue("COMMIT")
 	if err := conn.SendBatch(ctx, &q).Close(); err != nil {
-		return fmt.Errorf("settle %d attempts: %w", len(attempts), err)
+		return nil, fmt.Errorf("settle %d attempts: %w", len(attempts), err)
 	}
-	return nil
+	slices.Sort(freed)
+	return slices.Compact(freed), nil
 }
 
 // endedAlerts returns the alerts of deliveries that came to their end, and
 // those of them whose trigger PagerDuty did not accept.
 func endedAlerts(attempts []*delivery.Attempt) (ended, unheard []pgtype.UUID) {
 	for _, a := range attempts {
-		if a.State == delivery.Queued || a.Delivery.AlertID == uuid.Nil {
+		if a.State == delivery.Queued || a.State == delivery.Held || a.Delivery.AlertID == uuid.Nil {
 			continue
 		}
 		id := uuidOrNull(a.Delivery.AlertID)
@@ -121,7 +127,7 @@ func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 		SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::float8[], $6::int[], $7::text[], $8::text[])
 		ON CONFLICT DO NOTHING`, flat(ids), numbers, nodes, started, durations, flat(statuses), flat(errors), flat(answers))
 	q.Queue(`UPDATE deliveries d SET state = a.state, attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job,
-			delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
+			held_by = CASE WHEN a.state = 'held' THEN 'route' END, delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
 		FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[])
 			AS a (id, number, state, status, error, job, ended)
 		WHERE d.id = a.id AND (d.state = 'queued') IS TRUE`, flat(ids), numbers, states, flat(statuses), flat(errors), jobs, ended)

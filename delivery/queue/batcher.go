@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +15,6 @@ type batcher[T any] struct {
 	weight int64         // a batch is closed when it weighs this much
 	linger time.Duration // how long a batch waits for company; 0: not at all
 
-	streak  atomic.Int64 // batches worked since none was waiting
 	wake    chan struct{}
 	mu      sync.Mutex
 	waiting []T
@@ -55,9 +53,7 @@ func (b *batcher[T]) run(ctx, work context.Context) {
 func (b *batcher[T]) drain(ctx context.Context) {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
 		b.work(ctx, batch)
-		b.streak.Add(1)
 	}
-	b.streak.Store(0)
 }
 
 // take returns the next batch, in the order of add.

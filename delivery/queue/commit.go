@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +41,8 @@ func weight(e *mapping.Event) int64 {
 	return int64(512 + len(e.Payload) + len(e.Body) + len(e.Message))
 }
 
-// Enqueue is mapping.Enqueuer's. While Postgres is away events wait in memory,
-// up to queueBytes; then Enqueue blocks.
+// Enqueue is mapping.Enqueuer's. While events can neither be committed nor
+// spooled they wait in memory, up to queueBytes; then Enqueue blocks.
 func (q *Queue) Enqueue(ctx context.Context, events []mapping.Event, done func(error)) {
 	if len(events) == 0 {
 		done(nil)
@@ -62,8 +63,12 @@ func (q *Queue) Enqueue(ctx context.Context, events []mapping.Event, done func(e
 	q.commits.add(items...)
 }
 
-// finish ends an item; its group's done is called with the last of them.
+// finish ends an item; its group's done is called with the last of them. What
+// comes from the spool has no group.
 func (q *Queue) finish(it item, err error) {
+	if it.group == nil {
+		return
+	}
 	if err != nil {
 		it.group.fault.Store(&err)
 	}
@@ -78,22 +83,20 @@ func (q *Queue) finish(it item, err error) {
 	it.group.done(nil)
 }
 
-// commit commits a batch, however long that takes: it ends only with the
-// commit or with ctx. A batch that Postgres refuses because of what it holds
-// is halved until the event is found that is at fault.
-func (q *Queue) commit(ctx context.Context, batch []item) {
+// store makes a batch durable: it commits it, or spools it where that cannot
+// be done now. Without a spool it tries until ctx ends.
+func (q *Queue) store(ctx context.Context, batch []item) {
 	pause := 50 * time.Millisecond
 	for again := false; ; again = true {
-		err := q.tryCommit(ctx, batch, again)
-		q.state.set(err)
-		switch {
-		case err == nil:
-			for _, it := range batch {
-				q.finish(it, nil)
+		var err error
+		if q.committing() {
+			if batch, err = q.put(ctx, batch, again); err == nil {
+				return
 			}
-			return
-		case isFaultOfData(err):
-			q.halve(ctx, batch, err)
+		}
+		switch {
+		case q.config.Spool != nil:
+			q.spill(batch, err)
 			return
 		case ctx.Err() != nil:
 			q.logger.Error("events were not committed before the end", "events", len(batch), "error", err)
@@ -109,27 +112,49 @@ func (q *Queue) commit(ctx context.Context, batch []item) {
 	}
 }
 
-// halve commits the halves of a batch that Postgres refused because of its
-// content. A single event is committed with its payload as opaque bytes, so
-// that PagerDuty decides about it; if that fails too it is refused.
-func (q *Queue) halve(ctx context.Context, batch []item, err error) {
-	if len(batch) > 1 {
-		q.commit(ctx, batch[:len(batch)/2])
-		q.commit(ctx, batch[len(batch)/2:])
-		return
+// put commits a batch and finishes its items. A batch that Postgres refuses
+// because of what it holds is halved until the event is found that is at fault.
+// An error says that Postgres is away: what it leaves is returned, in order.
+func (q *Queue) put(ctx context.Context, batch []item, again bool) ([]item, error) {
+	err := q.tryCommit(ctx, batch, again)
+	for races := 0; isRace(err) && races < 10; races++ {
+		err = q.tryCommit(ctx, batch, true)
 	}
-	it := batch[0]
-	if it.event.Payload == nil && it.event.Message == nil {
-		q.logger.Error("an event cannot be stored and is refused", "event_id", it.event.ID, "rule", it.event.Rule, "error", err)
-		q.finish(it, &Invalid{err})
-		return
+	switch {
+	case err == nil:
+		q.state.set(nil)
+		for _, it := range batch {
+			q.finish(it, nil)
+		}
+		return nil, nil
+	case !isFaultOfData(err):
+		q.state.set(err)
+		return batch, err
+	case len(batch) == 1:
+		return q.putOne(ctx, batch, err)
 	}
-	q.logger.Warn("an event's payload is nothing that Postgres takes as JSON; it is kept as bytes", "event_id", it.event.ID, "error", err)
-	if it.event.Body == nil {
-		it.event.Body, it.event.ContentType = it.event.Payload, "application/json"
+	second := batch[len(batch)/2:]
+	if rest, err := q.put(ctx, batch[:len(batch)/2], again); err != nil {
+		return append(slices.Clip(rest), second...), err
 	}
-	it.event.Payload, it.event.Message = nil, nil
-	q.commit(ctx, batch)
+	return q.put(ctx, second, again)
+}
+
+// putOne commits an event that Postgres has refused with its payload as opaque
+// bytes, so that PagerDuty decides about it; if that fails too it is refused.
+func (q *Queue) putOne(ctx context.Context, batch []item, err error) ([]item, error) {
+	e := batch[0].event
+	if e.Payload == nil && e.Message == nil {
+		q.logger.Error("an event cannot be stored and is refused", "event_id", e.ID, "rule", e.Rule, "error", err)
+		q.finish(batch[0], &Invalid{err})
+		return nil, nil
+	}
+	q.logger.Warn("an event's payload is nothing that Postgres takes as JSON; it is kept as bytes", "event_id", e.ID, "error", err)
+	if e.Body == nil {
+		e.Body, e.ContentType = e.Payload, "application/json"
+	}
+	e.Payload, e.Message = nil, nil
+	return q.put(ctx, batch, true)
 }
 
 // Invalid says that an event cannot be stored because of what it holds.
@@ -144,9 +169,15 @@ func (e *Invalid) Unwrap() error { return e.err }
 // InvalidEvent lists the faults, for the sender.
 func (e *Invalid) InvalidEvent() []string { return []string{e.Error()} }
 
+// commitWithin is how long Postgres may take for a batch before it counts as
+// away.
+const commitWithin = 5 * time.Second
+
 // tryCommit commits a batch with one transaction.
-func (q *Queue) tryCommit(ctx context.Context, batch []item, again bool) error {
+func (q *Queue) tryCommit(ctx context.Context, batch []item, again bool) (err error) {
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, commitWithin)
+	defer cancel()
 	events := make([]*mapping.Event, len(batch))
 	for i, it := range batch {
 		events[i] = it.event
@@ -159,11 +190,17 @@ func (q *Queue) tryCommit(ctx context.Context, batch []item, again bool) error {
 		return err
 	}
 	defer conn.Release()
-	c, err := q.ledger.Commit(ctx, conn.Conn(), events, again)
+	c, err := q.ledger.Commit(ctx, conn.Conn(), events, again, q.windows.admit)
 	if err != nil {
+		q.windows.withdraw(events)
 		return err
 	}
 	q.ledger.Committed(c)
+	q.committed.Add(int64(len(events)))
+	if len(c.Crowded) > 0 {
+		q.windows.crowd(c.Crowded)
+		q.free()
+	}
 	q.metrics.committed(c, len(batch), time.Since(began))
 	return nil
 }
@@ -177,6 +214,13 @@ func isFaultOfData(err error) bool {
 		return false
 	}
 	return pg.Code[:2] == "22" || pg.Code[:2] == "54"
+}
+
+// isRace tells whether another node has written a row of the batch meanwhile,
+// or the two have waited for each other.
+func isRace(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "40P01" || pg.Code == "40001")
 }
 
 // sleep waits for d or until ctx ends.

@@ -22,14 +22,14 @@ import (
 func TestJobsAreWhatRiverInserts(t *testing.T) {
 	pool := pgtest.New(t)
 	id := uuid.MustParse("01a205d9-0359-70d1-b654-7cb1044f8755")
-	if _, err := pool.Exec(t.Context(), `WITH ready AS (SELECT $1::uuid AS id, 2::smallint AS priority) `+Jobs(migrations.RiverSchema), [16]byte(id)); err != nil {
+	if _, err := pool.Exec(t.Context(), `WITH ready AS (SELECT $1::uuid AS id, 2::smallint AS priority) `+Jobs(migrations.RiverSchema, "n1"), [16]byte(id)); err != nil {
 		t.Fatal(err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: migrations.RiverSchema})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.InsertManyFast(t.Context(), []river.InsertManyParams{{Args: deliverArgs{id}, InsertOpts: &river.InsertOpts{Priority: 2}}}); err != nil {
+	if _, err := client.InsertManyFast(t.Context(), []river.InsertManyParams{{Args: deliverArgs{id}, InsertOpts: &river.InsertOpts{Priority: 2, Queue: NameOf("n1")}}}); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := pool.Query(t.Context(), `SELECT to_jsonb(j) - '{id,created_at,scheduled_at}'::text[] AS job,
@@ -53,12 +53,12 @@ func TestJobsAreWhatRiverInserts(t *testing.T) {
 		t.Errorf("-River's +ours:\n%s", diff)
 	}
 	heard(t, pool, "river.river_insert", func(ctx context.Context) error {
-		_, err := pool.Exec(ctx, Announce(migrations.RiverSchema))
+		_, err := pool.Exec(ctx, Announce(migrations.RiverSchema, "n1"))
 		return err
 	})
 	heard(t, pool, "river.river_insert", func(ctx context.Context) error {
 		time.Sleep(time.Second) // River announces a queue only now and then
-		_, err := client.InsertManyFast(ctx, []river.InsertManyParams{{Args: deliverArgs{id}}})
+		_, err := client.InsertManyFast(ctx, []river.InsertManyParams{{Args: deliverArgs{id}, InsertOpts: &river.InsertOpts{Queue: NameOf("n1")}}})
 		return err
 	})
 }
@@ -80,7 +80,7 @@ func heard(t *testing.T, pool *pgxpool.Pool, channel string, act func(context.Co
 		t.Fatal(err)
 	}
 	n, err := conn.Conn().WaitForNotification(ctx)
-	if err != nil || n.Payload != `{"queue": "deliveries"}` {
+	if err != nil || n.Payload != `{"queue": "deliveries-n1"}` {
 		t.Errorf("heard %+v: %v", n, err)
 	}
 }

@@ -18,7 +18,7 @@ type metrics struct {
 	seconds       *prometheus.HistogramVec
 }
 
-func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger Ledger) *metrics {
+func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger Ledger, w *windows, spool Spool) *metrics {
 	m := &metrics{
 		events: events,
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -42,13 +42,55 @@ func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger L
 		}, []string{"severity"}),
 	}
 	r.MustRegister(m.commitSeconds, m.commitBatch, m.attempts, m.seconds, &waiting{ledger: ledger, desc: prometheus.NewDesc(
-		"pdaltagent_deliveries", "Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil)})
+		"pdaltagent_deliveries", "Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil)},
+		&windowSizes{windows: w, desc: prometheus.NewDesc(
+			"pdaltagent_route_window", "Deliveries of a route that may be outstanding at once.", []string{"route"}, nil)})
+	if spool != nil {
+		registerSpool(r, spool)
+	}
 	return m
+}
+
+func registerSpool(r prometheus.Registerer, spool Spool) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pdaltagent_spool_records", Help: "Events that wait on disk for Postgres.",
+	}, func() float64 {
+		n, _ := spool.Len()
+		return float64(n)
+	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pdaltagent_spool_bytes", Help: "Bytes on disk of the events that wait for Postgres.",
+	}, func() float64 {
+		_, bytes := spool.Len()
+		return float64(bytes)
+	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pdaltagent_spool_damaged", Help: "Damaged stretches of the spool that were set aside since the start.",
+	}, func() float64 { return float64(spool.Damaged()) }))
+}
+
+// windowSizes tells the windows when it is scraped.
+type windowSizes struct {
+	windows *windows
+	desc    *prometheus.Desc
+}
+
+// Describe is prometheus.Collector's.
+func (w *windowSizes) Describe(ch chan<- *prometheus.Desc) { ch <- w.desc }
+
+// Collect is prometheus.Collector's.
+func (w *windowSizes) Collect(ch chan<- prometheus.Metric) {
+	for route, size := range w.windows.sizes() {
+		ch <- prometheus.MustNewConstMetric(w.desc, prometheus.GaugeValue, float64(size), route)
+	}
 }
 
 func (m *metrics) committed(c delivery.Committed, rows int, took time.Duration) {
 	m.commitSeconds.Observe(took.Seconds())
 	m.commitBatch.Observe(float64(rows))
+	m.decided(c)
+}
+
+// decided counts events by what was decided about them.
+func (m *metrics) decided(c delivery.Committed) {
 	for i, e := range c.Events {
 		m.events.WithLabelValues(e.Rule, string(c.Decisions[i])).Inc()
 	}

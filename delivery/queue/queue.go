@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,13 +36,28 @@ import (
 // contract of each method.
 type Ledger interface {
 	Prepare(ctx context.Context, events []*mapping.Event) error
-	Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.Event, again bool) (delivery.Committed, error)
+	Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.Event, again bool, admit func(route string, id uuid.UUID) bool) (delivery.Committed, error)
 	Committed(c delivery.Committed)
 	Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delivery, error)
 	PrepareAttempts(ctx context.Context, attempts []*delivery.Attempt) error
-	Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) error
+	Settle(ctx context.Context, conn *pgx.Conn, attempts []*delivery.Attempt) (freed []string, err error)
+	Admit(ctx context.Context, conn *pgx.Conn, room map[string]int) ([]delivery.Admitted, error)
+	Crowded(ctx context.Context) ([]string, error)
+	Release(ctx context.Context, conn *pgx.Conn, now time.Time) (freed []string, more bool, err error)
+	Expire(ctx context.Context, conn *pgx.Conn, now time.Time, admit func(route string, id uuid.UUID) bool) (c delivery.Committed, more bool, err error)
+	Over(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 	Waiting(ctx context.Context) (map[delivery.State]int64, error)
 	Maintain(ctx context.Context, now time.Time) error
+}
+
+// Spool holds events on disk while they cannot be committed. delivery/spool has
+// the contract of each method.
+type Spool interface {
+	Append(events []*mapping.Event) error
+	Next(maxEvents int, maxBytes int64) ([]*mapping.Event, error)
+	Remove(n int) error
+	Len() (events int, bytes int64)
+	Damaged() int
 }
 
 // Config is the part of the configuration that is about the queue.
@@ -51,7 +67,11 @@ type Config struct {
 	Workers     int           // how many deliveries are sent at once
 	GiveUpAfter time.Duration // how long a delivery that fails is tried
 	Backoff     Backoff
-	Drain       time.Duration // how long requests in flight may take when it stops
+	Drain       time.Duration               // how long requests in flight may take when it stops
+	Version     string                      // the program's, for the table of nodes
+	Spool       Spool                       // nil: while Postgres is away events wait in memory
+	Prepare     func(context.Context) error // makes the database ready, before anything is committed; nil: it is
+	Periodic    []Periodic
 }
 
 // Queue commits, sends and settles.
@@ -65,12 +85,20 @@ type Queue struct {
 	metrics *metrics
 	client  *river.Client[pgx.Tx]
 
-	room    *semaphore.Weighted // bytes of events that wait
-	narrow  *semaphore.Weighted // workers, while receivers are busy
-	commits *batcher[item]
-	loads   *batcher[load]
-	settles *batcher[settlement]
-	state   health
+	room                *semaphore.Weighted // bytes of events that wait
+	commits             *batcher[item]
+	loads               *batcher[load]
+	settles             *batcher[settlement]
+	windows             *windows
+	freed               chan struct{} // see free
+	spooled             chan struct{} // events were spooled
+	periodic            map[string]Periodic
+	begun               atomic.Bool // the database was made ready
+	beat, stale, adrift time.Duration
+	hands               hands
+	over                []uuid.UUID  // what the last sweep found to hold a place without being under way
+	committed           atomic.Int64 // events
+	state               health
 }
 
 // New returns a queue on the database of pool, which must have been migrated.
@@ -88,45 +116,59 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 		return nil, err
 	}
 	q := &Queue{
-		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger, metrics: newMetrics(events, r, ledger),
-		room: semaphore.NewWeighted(queueBytes), narrow: semaphore.NewWeighted(narrowWorkers),
+		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger,
+		room:    semaphore.NewWeighted(queueBytes),
+		windows: newWindows(windowsPerWorker*config.Workers, config.Backoff),
+		freed:   make(chan struct{}, 1), spooled: make(chan struct{}, 1), periodic: map[string]Periodic{},
+		beat: beat, stale: staleAfter, adrift: adriftAfter,
 	}
-	q.commits = newBatcher(q.commit, commitRows)
+	q.metrics = newMetrics(events, r, ledger, q.windows, config.Spool)
+	for _, p := range append(config.Periodic, q.maintenance()) {
+		q.periodic[p.Name] = p
+	}
+	q.commits = newBatcher(q.store, commitRows)
 	q.commits.weigh, q.commits.weight = item.weight, commitBytes
 	q.loads = newBatcher(q.load, settleRows)
 	q.settles = newBatcher(q.settle, settleRows)
 	q.settles.linger = 4 * pace
+	q.client, err = q.newClient()
+	return q, err
+}
 
+// windowsPerWorker is how many deliveries of a route may be outstanding for
+// each worker: more than one, since jobs wait to be fetched and to be settled.
+const windowsPerWorker = 4
+
+func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.work)); err != nil {
 		return nil, err
 	}
-	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.maintain)); err != nil {
+	if err := river.AddWorkerSafely(workers, &periodicWorker{q: q}); err != nil {
 		return nil, err
 	}
-	client, err := river.NewClient(riverpgxv5.New(relaxed), &river.Config{
-		ID:     config.Node,
-		Schema: config.Schema,
-		Logger: slog.New(quiet{logger.Handler()}),
+	client, err := river.NewClient(riverpgxv5.New(q.relaxed), &river.Config{
+		ID:     q.config.Node,
+		Schema: q.config.Schema,
+		Logger: slog.New(quiet{q.logger.Handler()}),
 		Queues: map[string]river.QueueConfig{
-			deliveries:         {MaxWorkers: config.Workers},
-			river.QueueDefault: {MaxWorkers: 4},
+			NameOf(q.config.Node): {MaxWorkers: q.config.Workers},
+			river.QueueDefault:     {MaxWorkers: 4 + len(q.config.Periodic)},
 		},
 		Workers:                     workers,
-		PeriodicJobs:                periodicJobs(),
+		PeriodicJobs:                q.periodicJobs(),
 		FetchCooldown:               pace,
 		FetchPollInterval:           100 * time.Millisecond,
 		JobTimeout:                  -1, // attempts have their own; settling waits for Postgres
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 5 * time.Minute, // the history is ours
 		ReindexerIndexNames:         slices.DeleteFunc(river.ReindexerIndexNamesDefault(), dropped),
-		SoftStopTimeout:             config.Drain,
+		SoftStopTimeout:             q.config.Drain,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("river: %w", err)
 	}
-	q.client = client
-	return q, nil
+	return client, nil
 }
 
 // pace is how long jobs to fetch wait for others, and four times as long
@@ -158,8 +200,8 @@ func (q *Queue) Close() {
 	q.relaxed.Close()
 }
 
-// rescueAfter is when River takes a running job from a node that does not
-// answer for it any more.
+// rescueAfter is when River itself takes a running job from a node that does
+// not answer for it any more; see takeOver for what comes first.
 const rescueAfter = 2 * time.Minute
 
 // Run commits, sends and settles until ctx ends; then it commits what it has,
@@ -178,11 +220,9 @@ func (q *Queue) Run(ctx context.Context) error {
 
 // deliver sends and settles until ctx ends and committed has returned.
 func (q *Queue) deliver(ctx context.Context, committed func()) error {
-	if err := q.ledger.Maintain(ctx, time.Now()); err != nil {
-		return fmt.Errorf("history: %w", err)
-	}
-	if err := q.takeBack(ctx); err != nil {
-		return fmt.Errorf("take back interrupted jobs: %w", err)
+	if !q.begin(ctx) {
+		committed()
+		return nil
 	}
 	var working sync.WaitGroup
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -190,12 +230,49 @@ func (q *Queue) deliver(ctx context.Context, committed func()) error {
 	defer stop()
 	working.Go(func() { q.loads.run(work, work) })
 	working.Go(func() { q.settles.run(work, q.grace(work)) })
+	working.Go(func() { q.replaying(ctx) })
+	working.Go(func() { q.admitting(ctx) })
+	working.Go(func() { q.timing(ctx) })
+	working.Go(func() { q.beating(ctx) })
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
 	<-ctx.Done()
 	committed()
+	defer q.leave(work)
 	return q.stop(context.WithoutCancel(ctx))
+}
+
+// begin makes the history ready, as soon as the database can be reached. It
+// returns false when ctx has ended before.
+func (q *Queue) begin(ctx context.Context) bool {
+	for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
+		err := q.prepare(ctx)
+		if err == nil {
+			q.begun.Store(true)
+			return true
+		}
+		if ctx.Err() == nil {
+			q.logger.Error("nothing is committed or delivered yet, since the database is not ready; it is tried again", "error", err, "again_in", pause)
+		}
+		sleep(ctx, pause)
+	}
+	return false
+}
+
+func (q *Queue) prepare(ctx context.Context) error {
+	if q.config.Prepare != nil {
+		if err := q.config.Prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if err := q.ledger.Maintain(ctx, time.Now()); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	if err := q.takeBack(ctx); err != nil {
+		return fmt.Errorf("take back interrupted jobs: %w", err)
+	}
+	return nil
 }
 
 // grace returns a context that ends Config.Drain after ctx.
@@ -214,15 +291,4 @@ func (q *Queue) stop(ctx context.Context) error {
 		return fmt.Errorf("river: deliveries in flight did not end in time; they are sent again at the next start: %w", err)
 	}
 	return nil
-}
-
-// takeBack makes jobs available that this node was working when it died.
-func (q *Queue) takeBack(ctx context.Context) error {
-	tag, err := q.relaxed.Exec(ctx, fmt.Sprintf(`UPDATE %s SET state = 'available', scheduled_at = now()
-		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`,
-		pgx.Identifier{q.config.Schema, "river_job"}.Sanitize()), q.config.Node)
-	if err == nil && tag.RowsAffected() > 0 {
-		q.logger.Info("deliveries that were in flight when this node last ended are sent again", "deliveries", tag.RowsAffected())
-	}
-	return err
 }

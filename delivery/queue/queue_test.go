@@ -48,18 +48,28 @@ func newQueue(t *testing.T, pool *pgxpool.Pool, sender sendFunc) *queue.Queue {
 
 func newQueueWith(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, giveUp time.Duration) *queue.Queue {
 	t.Helper()
+	return newQueueFrom(t, pool, sender, r, queue.Config{Node: "n1", GiveUpAfter: giveUp})
+}
+
+func newNode(t *testing.T, pool *pgxpool.Pool, node string, sender sendFunc) *queue.Queue {
+	t.Helper()
+	return newQueueFrom(t, pool, sender, prometheus.NewRegistry(), queue.Config{Node: node})
+}
+
+// newQueueFrom completes config.
+func newQueueFrom(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config) *queue.Queue {
+	t.Helper()
 	routes, err := delivery.NewRoutes([]delivery.Route{{Name: "noc", Type: ingest.EventsV2, Key: "0123456789abcdef0123456789abcdef"}}, "noc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
 	ledger := history.New(pool, routes, history.Config{
-		Jobs: queue.Jobs(migrations.RiverSchema), Announce: queue.Announce(migrations.RiverSchema),
+		Jobs: queue.Jobs(migrations.RiverSchema, config.Node), Announce: queue.Announce(migrations.RiverSchema, config.Node),
 	}, logger)
-	q, err := queue.New(t.Context(), queue.Config{
-		Node: "n1", Schema: migrations.RiverSchema, Workers: 16, GiveUpAfter: giveUp,
-		Backoff: queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}, Drain: 2 * time.Second,
-	}, pool, ledger, sender, mapping.NewEventCounter(r), r, logger)
+	config.Schema, config.Workers, config.Drain = migrations.RiverSchema, 16, 2*time.Second
+	config.Backoff = queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}
+	q, err := queue.New(t.Context(), config, pool, ledger, sender, mapping.NewEventCounter(r), r, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +108,19 @@ func enqueue(t *testing.T, q *queue.Queue, events ...mapping.Event) {
 	done := make(chan error, 1)
 	q.Enqueue(t.Context(), events, func(err error) { done <- err })
 	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// enqueueOnly commits events by q, which does not run otherwise.
+func enqueueOnly(t *testing.T, q *queue.Queue, events ...mapping.Event) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- q.RunCommits(ctx) }()
+	enqueue(t, q, events...)
+	cancel()
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 }
@@ -144,8 +167,8 @@ pdaltagent_attempts_total{kind="event",outcome="delivered"} 1
 `), "pdaltagent_events_total", "pdaltagent_attempts_total"); err != nil {
 		t.Error(err)
 	}
-	if err := q.Ready(t.Context()); err != nil {
-		t.Errorf("not ready: %v", err)
+	if how, err := q.Ready(t.Context()); err != nil || how != "committing" {
+		t.Errorf("not ready: %q, %v", how, err)
 	}
 }
 
@@ -244,7 +267,7 @@ func TestVerdictsEndADeliveryOrNot(t *testing.T) {
 			panic("a bug")
 		}
 		return delivery.Answer{}, &delivery.Busy{Status: 429, Answer: "slow down"}
-	}, prometheus.NewRegistry(), 300*time.Millisecond)
+	}, prometheus.NewRegistry(), 2*time.Second)
 	start(t, q)
 	enqueue(t, q, newEvent(mapping.Trigger, "rejected"), newEvent(mapping.Trigger, "failing"),
 		newEvent(mapping.Trigger, "panics"), newEvent(mapping.Trigger, "busy"))
@@ -252,7 +275,7 @@ func TestVerdictsEndADeliveryOrNot(t *testing.T) {
 		AND last_status = 400 AND last_error = 'rejected with 400: invalid key'`)
 	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE dedup_key = 'failing' AND state = 'dead' AND attempts > 1 AND last_status = 502`)
 	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE dedup_key = 'panics' AND state = 'dead' AND last_error LIKE 'panic while sending%'`)
-	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE dedup_key = 'busy' AND state = 'queued' AND attempts > 3`)
+	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE dedup_key = 'busy' AND state IN ('held', 'queued') AND attempts > 3`)
 	eventually(t, pool, 1, `SELECT count(*) FROM attempts WHERE response = 'invalid key' AND status = 400`)
 }
 

@@ -56,13 +56,14 @@ func (q *Queue) load(ctx context.Context, batch []load) {
 // settlement is a worker that waits for its attempt to be on record.
 type settlement struct {
 	attempt *delivery.Attempt
+	verdict verdict
 	reply   chan<- error
 }
 
 // record puts an attempt on record, together with those of other workers.
-func (q *Queue) record(ctx context.Context, a *delivery.Attempt) error {
+func (q *Queue) record(ctx context.Context, a *delivery.Attempt, v verdict) error {
 	reply := make(chan error, 1)
-	q.settles.add(settlement{a, reply})
+	q.settles.add(settlement{a, v, reply})
 	select {
 	case err := <-reply:
 		return err
@@ -79,28 +80,53 @@ func (q *Queue) settle(ctx context.Context, batch []settlement) {
 		attempts[i] = s.attempt
 	}
 	pause := 50 * time.Millisecond
-	err := q.trySettle(ctx, attempts)
+	freed, err := q.trySettle(ctx, attempts)
 	for err != nil && ctx.Err() == nil {
 		q.logger.Error("attempts cannot be recorded and are tried again: is the database up?",
 			"attempts", len(attempts), "error", err, "again_in", pause)
 		sleep(ctx, pause)
 		pause = min(2*pause, 2*time.Second)
-		err = q.trySettle(ctx, attempts)
+		freed, err = q.trySettle(ctx, attempts)
 	}
+	q.windows.crowd(freed)
+	for _, s := range batch {
+		q.learn(s.attempt, s.verdict)
+	}
+	q.free()
 	for _, s := range batch {
 		s.reply <- err
 	}
 }
 
-// trySettle records attempts and frees the deliveries behind them, in one
-// transaction.
-func (q *Queue) trySettle(ctx context.Context, attempts []*delivery.Attempt) error {
+// learn has a route's window learn from an attempt, and says when the route
+// begins to pause.
+func (q *Queue) learn(a *delivery.Attempt, v verdict) {
+	if v.kind == busy {
+		q.windows.crowd([]string{a.Delivery.Route}) // it waits again
+	}
+	pause := q.windows.settled(a, v)
+	switch {
+	case pause > 0 && v.kind == busy:
+		q.logger.Warn("a route has enough for now: its deliveries wait, the most severe go first afterwards",
+			"route", a.Delivery.Route, "status", a.Status, "pause", pause)
+	case pause > 0:
+		q.logger.Error("a route takes nothing: its deliveries wait and are tried again; nothing is lost",
+			"route", a.Delivery.Route, "error", a.Error, "pause", pause)
+	case v.kind == failed && a.Number == 1 && a.State == delivery.Queued:
+		q.logger.Warn("an attempt failed and is made again",
+			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "error", a.Error, "again_in", v.after)
+	}
+}
+
+// trySettle records attempts, in one transaction. It returns the routes that
+// more deliveries wait for now.
+func (q *Queue) trySettle(ctx context.Context, attempts []*delivery.Attempt) (freed []string, err error) {
 	if err := q.ledger.PrepareAttempts(ctx, attempts); err != nil {
-		return err
+		return nil, err
 	}
 	conn, err := q.relaxed.Acquire(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Release()
 	return q.ledger.Settle(ctx, conn.Conn(), attempts)

@@ -10,13 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/pdaltagent/pdaltagent/delivery"
 )
-
-// deliveries is the River queue of deliveries.
-const deliveries = "deliveries"
 
 // deliverArgs are the arguments of a delivery's job: a file format. What is
 // sent is read from the history, so that no job holds a secret or grows large.
@@ -29,22 +25,23 @@ func (deliverArgs) Kind() string { return "deliver_v1" }
 
 // InsertOpts are what Jobs writes.
 func (deliverArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: deliveries, MaxAttempts: 10_000}
+	return river.InsertOpts{MaxAttempts: 10_000} // and the node's own queue
 }
 
 // Jobs is the statement by which the history gives deliveries their jobs (see
-// history.Config), for River's tables in schema. It writes what River's own
-// insertion writes, but in the round trip of the batch.
-func Jobs(schema string) string {
+// history.Config), for River's tables in schema and the queue of node. It
+// writes what River's own insertion writes, but in the round trip of the batch.
+func Jobs(schema, node string) string {
 	return `INSERT INTO ` + pgx.Identifier{schema, "river_job"}.Sanitize() + `
 			(args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags)
-		SELECT jsonb_build_object('delivery_id', id), clock_timestamp(), 'deliver_v1', 10000, '{}', priority, 'deliveries',
+		SELECT jsonb_build_object('delivery_id', id), clock_timestamp(), 'deliver_v1', 10000, '{}', priority, '` + NameOf(node) + `',
 			clock_timestamp(), 'available', '{}' FROM ready`
 }
 
-// Announce is the statement that wakes River's clients (see history.Config).
-func Announce(schema string) string {
-	return `SELECT pg_notify('` + schema + `.river_insert', '{"queue": "deliveries"}')`
+// Announce is the statement that wakes River's client on node (see
+// history.Config).
+func Announce(schema, node string) string {
+	return `SELECT pg_notify('` + schema + `.river_insert', '{"queue": "` + NameOf(node) + `"}')`
 }
 
 // Backoff is the pause before a delivery that failed is tried again.
@@ -63,12 +60,13 @@ func (b Backoff) after(n int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// work makes one attempt at a delivery. It returns nil when the delivery has
-// come to its end and a snooze when it has not: whatever happens to a
-// delivery, its job is never given up by River. A job whose delivery is
-// settled already (the node died in between) ends without a call.
+// work makes one attempt at a delivery. It returns nil when this job has done
+// its part: the delivery has come to its end, or waits for its route again; and
+// a snooze when it is tried again: whatever happens to a delivery, its job is
+// never given up by River. A job whose delivery is settled already (the node
+// died in between) ends without a call.
 func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
-	defer q.giveWay(ctx)()
+	defer q.hands.hold(job.ID)()
 	d, err := q.find(ctx, job.Args.DeliveryID)
 	if err != nil {
 		return river.JobSnooze(time.Second)
@@ -82,32 +80,15 @@ func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 		return river.JobSnooze(0) // we end, the attempt did not: it is made again
 	}
 	a.Duration = time.Since(a.Started)
-	pause := q.judge(a, answer, err)
+	v := q.judge(a, answer, err)
 	q.metrics.attempted(a)
-	if err := q.record(ctx, a); err != nil {
+	if err := q.record(ctx, a, v); err != nil {
 		return river.JobSnooze(time.Second)
 	}
 	if a.State == delivery.Queued {
-		return river.JobSnooze(pause)
+		return river.JobSnooze(v.after)
 	}
 	return nil
-}
-
-// What comes in can wait least: a datagram that finds no room is lost. Once
-// commits have followed one another without a pause, fewer workers send: still
-// as many events as PagerDuty takes for hundreds of integration keys.
-const (
-	busyStreak    = 8
-	narrowWorkers = 16
-)
-
-// giveWay returns at once unless receivers are busy; then only some workers at
-// a time pass, each until it calls what is returned.
-func (q *Queue) giveWay(ctx context.Context) (pass func()) {
-	if q.commits.streak.Load() < busyStreak || q.narrow.Acquire(ctx, 1) != nil {
-		return func() {}
-	}
-	return func() { q.narrow.Release(1) }
 }
 
 // send contains a sender's panic: it is an attempt that failed.
@@ -120,63 +101,51 @@ func (q *Queue) send(ctx context.Context, d *delivery.Delivery) (answer delivery
 	return q.sender.Send(ctx, d)
 }
 
-// judge fills in what an attempt came to, and returns the pause before the
-// next one.
-func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) time.Duration {
+// verdict is what an attempt says about its route.
+type verdict struct {
+	kind  verdictKind
+	after time.Duration // failed: until it is tried again; busy: what the route asks for, 0: nothing
+}
+
+type verdictKind int
+
+const (
+	accepted verdictKind = iota
+	refused              // it will never be accepted
+	busy                 // the route has enough: later
+	failed               // it may be accepted when it is tried again
+)
+
+// judge fills in what an attempt came to.
+func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) verdict {
 	a.Status, a.Response, a.State = answer.Status, answer.Body, delivery.Delivered
 	if err == nil {
-		return 0
+		return verdict{kind: accepted}
 	}
-	a.Error, a.State = err.Error(), delivery.Queued
+	a.Error = err.Error()
 	var (
-		busy     *delivery.Busy
-		rejected *delivery.Rejected
-		failed   *delivery.Failed
+		isBusy     *delivery.Busy
+		isRejected *delivery.Rejected
+		isFailed   *delivery.Failed
 	)
 	switch {
-	case errors.As(err, &busy):
-		a.Status, a.Response = busy.Status, busy.Answer
-		if busy.After > 0 {
-			return busy.After + rand.N(time.Second)
-		}
-		return q.config.Backoff.after(a.Number)
-	case errors.As(err, &rejected):
-		a.Status, a.Response, a.State = rejected.Status, rejected.Answer, delivery.Dead
+	case errors.As(err, &isBusy):
+		a.Status, a.Response, a.State = isBusy.Status, isBusy.Answer, delivery.Held
+		return verdict{busy, isBusy.After}
+	case errors.As(err, &isRejected):
+		a.Status, a.Response, a.State = isRejected.Status, isRejected.Answer, delivery.Dead
 		q.logger.Error("delivery is dead: PagerDuty will not take it as it is",
 			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "status", a.Status, "error", a.Error)
-		return 0
-	case errors.As(err, &failed):
-		a.Status, a.Response = failed.Status, failed.Answer
+		return verdict{kind: refused}
+	case errors.As(err, &isFailed):
+		a.Status, a.Response = isFailed.Status, isFailed.Answer
 	}
 	if q.config.GiveUpAfter > 0 && time.Since(a.Delivery.ReceivedAt) > q.config.GiveUpAfter {
 		a.State = delivery.Dead
 		q.logger.Error("delivery is dead: given up after delivery.give_up_after",
 			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "attempts", a.Number, "error", a.Error)
-		return 0
+		return verdict{kind: failed}
 	}
-	return q.config.Backoff.after(a.Number)
-}
-
-// maintainArgs are the arguments of the history's housekeeping.
-type maintainArgs struct{}
-
-// Kind is versioned: other arguments need another kind.
-func (maintainArgs) Kind() string { return "maintain_history_v1" }
-
-func (q *Queue) maintain(ctx context.Context, _ *river.Job[maintainArgs]) error {
-	return q.ledger.Maintain(ctx, time.Now())
-}
-
-// periodicJobs run once in a cluster: River's leader inserts them.
-func periodicJobs() []*river.PeriodicJob {
-	return []*river.PeriodicJob{
-		river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
-			return maintainArgs{}, &river.InsertOpts{
-				UniqueOpts: river.UniqueOpts{ByState: []rivertype.JobState{
-					rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-					rivertype.JobStateRunning, rivertype.JobStateScheduled,
-				}},
-			}
-		}, nil),
-	}
+	a.State = delivery.Queued
+	return verdict{failed, q.config.Backoff.after(a.Number)}
 }

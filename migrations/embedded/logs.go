@@ -181,15 +181,15 @@ func explains(severity string) (key string, ok bool) {
 func (r *record) level() slog.Level {
 	switch r.severity {
 	case "LOG":
-		if strings.HasPrefix(r.sqlstate, "08") { // connection_exception: a client left without a word
-			return slog.LevelInfo
+		if strings.HasPrefix(r.sqlstate, "08") { // connection_exception: a client left without a word, as ours do when they stop
+			return slog.LevelDebug
 		}
 		return logLevel(r.message)
 	case "WARNING", "ERROR":
 		return slog.LevelWarn
 	case "FATAL":
 		switch {
-		case r.sqlstate == "57P03": // cannot_connect_now: it starts or stops
+		case r.sqlstate == "57P03", strings.HasPrefix(r.sqlstate, "08"): // cannot_connect_now: it starts or stops; a client left
 			return slog.LevelDebug
 		case strings.HasPrefix(r.sqlstate, "28"), r.sqlstate == "3D000": // who connects gave a wrong name
 			return slog.LevelWarn

@@ -1,0 +1,232 @@
+package queue
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+// windowStart is the size that a window begins with.
+const windowStart = 32
+
+// windows bound what is outstanding of each route: the deliveries that this
+// node has admitted and whose first attempt is not settled. A window grows by
+// one with each delivery that is accepted, as TCP's does in slow start, and
+// halves when the route says that it has enough. A route that says so, or that
+// fails as often as its window is wide without accepting anything, pauses;
+// after the pause one delivery goes first, as a probe.
+//
+// What is tried again after a failure holds no place: it would keep others
+// from a route that fails with it alone.
+type windows struct {
+	most    int     // the largest size of a window
+	backoff Backoff // of pauses
+	now     func() time.Time
+
+	mu     sync.Mutex
+	routes map[string]*window
+	slots  map[uuid.UUID]string // the route of each delivery that is outstanding
+}
+
+// window is what is known of one route.
+type window struct {
+	size     int
+	taken    int
+	crowded  int // deliveries may wait for room; it is raised whenever one begins to
+	calm     int // what crowded was when nothing was found waiting
+	failures int // since a delivery was accepted or refused
+	pauses   int // since then
+	until    time.Time
+	halved   time.Time
+}
+
+func newWindows(most int, backoff Backoff) *windows {
+	return &windows{most: most, backoff: backoff, now: time.Now, routes: map[string]*window{}, slots: map[uuid.UUID]string{}}
+}
+
+func (w *windows) route(name string) *window {
+	r := w.routes[name]
+	if r == nil {
+		r = &window{size: min(windowStart, w.most)}
+		w.routes[name] = r
+	}
+	return r
+}
+
+// room is how many more deliveries may be outstanding.
+func (r *window) room(now time.Time) int {
+	switch {
+	case now.Before(r.until):
+		return 0
+	case r.pauses > 0:
+		return max(0, 1-r.taken)
+	}
+	return max(0, r.size-r.taken)
+}
+
+// admit takes a place for a new delivery, if there is room and nothing waits
+// for it already.
+func (w *windows) admit(route string, id uuid.UUID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.route(route)
+	if r.crowded > r.calm || r.room(w.now()) == 0 {
+		return false
+	}
+	w.take(r, route, id)
+	return true
+}
+
+func (w *windows) take(r *window, route string, id uuid.UUID) {
+	if _, ok := w.slots[id]; !ok {
+		w.slots[id] = route
+		r.taken++
+	}
+}
+
+func (w *windows) leave(id uuid.UUID) {
+	if route, ok := w.slots[id]; ok {
+		delete(w.slots, id)
+		w.routes[route].taken--
+	}
+}
+
+// withdraw gives the places of events back that were not committed.
+func (w *windows) withdraw(events []*mapping.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range events {
+		w.leave(e.ID)
+	}
+}
+
+// crowd says that deliveries of routes have begun to wait.
+func (w *windows) crowd(routes []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range routes {
+		w.route(name).crowded++
+	}
+}
+
+// rooms are the places that crowded routes have, at most so many a route, and
+// how crowded each was.
+func (w *windows) rooms(most int) (room, crowded map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	for name, r := range w.routes {
+		if n := min(r.room(now), most); n > 0 && r.crowded > r.calm {
+			if room == nil {
+				room, crowded = map[string]int{}, map[string]int{}
+			}
+			room[name], crowded[name] = n, r.crowded
+		}
+	}
+	return room, crowded
+}
+
+// restore takes the places of deliveries that have their jobs already.
+func (w *windows) restore(admitted []delivery.Admitted) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range admitted {
+		w.take(w.route(a.Route), a.Route, a.ID)
+	}
+}
+
+// fill takes the places of what was admitted to room. A route that had more
+// room than deliveries is not crowded any more, unless others have come.
+func (w *windows) fill(room, crowded map[string]int, admitted []delivery.Admitted) {
+	w.restore(admitted)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range admitted {
+		room[a.Route]--
+	}
+	for name, n := range room {
+		if n > 0 {
+			w.routes[name].calm = crowded[name]
+		}
+	}
+}
+
+// settled learns from an attempt. It returns how long the route pauses for it,
+// when it begins to.
+func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.route(a.Delivery.Route)
+	w.leave(a.Delivery.ID)
+	switch verdict.kind {
+	case accepted:
+		if 2*(r.taken+1) >= r.size { // what is not used proves nothing
+			r.size = min(r.size+1, w.most)
+		}
+		r.failures, r.pauses = 0, 0
+	case refused:
+		r.failures, r.pauses = 0, 0
+	case busy:
+		if a.Started.After(r.halved) { // once for what was in flight together
+			r.size, r.halved = max(1, r.size/2), w.now()
+		}
+		return r.pause(w.now(), w.backoff, verdict.after)
+	case failed:
+		if r.failures++; r.failures >= r.size || r.pauses > 0 {
+			return r.pause(w.now(), w.backoff, 0)
+		}
+	}
+	return 0
+}
+
+// pause makes the route pause for as long as it asks, else longer each time.
+// It returns 0 when the route pauses already.
+func (r *window) pause(now time.Time, backoff Backoff, asked time.Duration) time.Duration {
+	if now.Before(r.until) {
+		if until := now.Add(asked); until.After(r.until) {
+			r.until = until
+		}
+		return 0
+	}
+	if asked == 0 {
+		asked = backoff.after(r.pauses + 1)
+	}
+	r.until = now.Add(asked)
+	r.pauses++
+	return asked
+}
+
+// outstanding returns the deliveries that hold a place.
+func (w *windows) outstanding() []uuid.UUID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := make([]uuid.UUID, 0, len(w.slots))
+	for id := range w.slots {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// forget gives the places of ids back.
+func (w *windows) forget(ids []uuid.UUID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		w.leave(id)
+	}
+}
+
+// sizes are the windows of all routes.
+func (w *windows) sizes() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sizes := make(map[string]int, len(w.routes))
+	for name, r := range w.routes {
+		sizes[name] = r.size
+	}
+	return sizes
+}

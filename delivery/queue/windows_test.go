@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+)
+
+// rehearsal drives windows by hand, with a clock of its own.
+type rehearsal struct {
+	*windows
+	t   *testing.T
+	at  time.Time
+	out []uuid.UUID
+}
+
+func rehearse(t *testing.T, most int) *rehearsal {
+	t.Helper()
+	r := &rehearsal{windows: newWindows(most, Backoff{Initial: time.Second, Max: time.Minute}), t: t, at: time.Unix(1_000_000, 0)}
+	r.now = func() time.Time { return r.at }
+	return r
+}
+
+// offer admits n deliveries and returns how many were.
+func (r *rehearsal) offer(n int) int {
+	before := len(r.out)
+	for range n {
+		id := uuid.New()
+		if r.admit("noc", id) {
+			r.out = append(r.out, id)
+		}
+	}
+	return len(r.out) - before
+}
+
+// settle ends the oldest n deliveries with a verdict.
+func (r *rehearsal) settle(n int, v verdict) (pause time.Duration) {
+	for range n {
+		d := &delivery.Delivery{ID: r.out[0], Route: "noc"}
+		r.out = r.out[1:]
+		pause = max(pause, r.settled(&delivery.Attempt{Delivery: d, Started: r.at}, v))
+		r.at = r.at.Add(time.Millisecond)
+	}
+	return pause
+}
+
+func (r *rehearsal) want(what string, got, want int) {
+	r.t.Helper()
+	if got != want {
+		r.t.Errorf("%s: %d, want %d", what, got, want)
+	}
+}
+
+// TestAWindowGrowsWithWhatIsAccepted, as far as it may, and only while it is
+// used.
+func TestAWindowGrowsWithWhatIsAccepted(t *testing.T) {
+	r := rehearse(t, 50)
+	r.want("at first", r.offer(100), windowStart)
+	r.settle(windowStart, verdict{kind: accepted})
+	if got := r.sizes()["noc"]; got <= windowStart || got > 50 {
+		t.Errorf("the window is %d after it was accepted in full", got)
+	}
+	for range 10 {
+		r.offer(100)
+		r.settle(len(r.out), verdict{kind: accepted})
+	}
+	r.want("in the end", r.offer(100), 50)
+	idle := rehearse(t, 1000)
+	for range 500 {
+		idle.offer(1)
+		idle.settle(1, verdict{kind: accepted})
+	}
+	idle.want("one at a time", idle.sizes()["noc"], windowStart)
+}
+
+// TestABusyRouteHalvesOnceAndPauses as long as it asks; then one goes first.
+func TestABusyRouteHalvesOnceAndPauses(t *testing.T) {
+	r := rehearse(t, 1000)
+	r.offer(windowStart)
+	started := r.at
+	var pause time.Duration
+	for _, id := range r.out {
+		a := &delivery.Attempt{Delivery: &delivery.Delivery{ID: id, Route: "noc"}, Started: started}
+		pause += r.settled(a, verdict{busy, 10 * time.Second})
+		r.at = r.at.Add(time.Millisecond)
+	}
+	r.out = nil
+	if pause != 10*time.Second {
+		t.Errorf("it pauses for %s in all, want 10s once", pause)
+	}
+	r.want("the window", r.sizes()["noc"], windowStart/2)
+	r.want("while it pauses", r.offer(1), 0)
+	r.at = r.at.Add(10 * time.Second)
+	r.want("after the pause", r.offer(10), 1)
+	r.settle(1, verdict{kind: accepted})
+	r.want("when the probe was accepted", r.offer(100), windowStart/2)
+}
+
+// TestADeadRouteIsProbed: when nothing was accepted for a whole window the
+// route pauses, longer each time; one bad delivery among good ones does not
+// pause it.
+func TestADeadRouteIsProbed(t *testing.T) {
+	r := rehearse(t, 1000)
+	for range 3 * windowStart {
+		r.offer(2)
+		if p := r.settle(1, verdict{kind: failed}); p != 0 {
+			t.Fatal("one bad delivery among good ones pauses the route")
+		}
+		r.settle(1, verdict{kind: accepted})
+	}
+	r.offer(r.sizes()["noc"])
+	first := r.settle(len(r.out), verdict{kind: failed})
+	if first < 500*time.Millisecond || first > time.Second {
+		t.Errorf("the first pause is %s", first)
+	}
+	r.want("while it pauses", r.offer(1), 0)
+	var last time.Duration
+	for range 6 {
+		r.at = r.at.Add(time.Minute)
+		r.want("after a pause", r.offer(10), 1)
+		last = r.settle(1, verdict{kind: failed})
+	}
+	if last < 30*time.Second || last > time.Minute {
+		t.Errorf("the seventh pause is %s", last)
+	}
+	r.at = r.at.Add(time.Minute)
+	r.offer(1)
+	r.settle(1, verdict{kind: refused})
+	if r.offer(10) < 2 {
+		t.Error("a route that answers is still probed")
+	}
+}
+
+// TestNothingOvertakesWhatWaits: while deliveries wait for their route a new
+// one waits too, until none was found waiting.
+func TestNothingOvertakesWhatWaits(t *testing.T) {
+	r := rehearse(t, 1000)
+	r.offer(1)
+	r.crowd([]string{"noc"})
+	r.want("while others wait", r.offer(1), 0)
+	room, crowded := r.rooms(500)
+	r.want("room", room["noc"], windowStart-1)
+	r.crowd([]string{"noc"}) // and one more begins to, which the look did not see
+	r.fill(room, crowded, nil)
+	r.want("while one more waits", r.offer(1), 0)
+	room, crowded = r.rooms(500)
+	r.fill(room, crowded, []delivery.Admitted{{ID: uuid.New(), Route: "noc"}})
+	r.want("when none waits", r.offer(100), windowStart-2)
+	if room, _ := r.rooms(500); len(room) != 0 {
+		t.Errorf("room for what does not wait: %v", room)
+	}
+}
