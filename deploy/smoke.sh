@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d /tmp/pdaltagent-smoke.XXXXXX)
 chmod 755 "$work" # the embedded Postgres runs as a user of its own
 base=$((20000 + RANDOM % 20000))
-snmp=$base syslog=$((base + 1)) http=$((base + 2)) https=$((base + 3)) admin=$((base + 4)) sandbox=$((base + 5))
+snmp=$base syslog=$((base + 1)) http=$((base + 2)) https=$((base + 3)) admin=$((base + 4)) sandbox=$((base + 5)) tls=$((base + 6))
 pid=
 
 finish() {
@@ -43,14 +43,26 @@ eventually() {
 
 sql() { eval "$psql -XAtq -F ' ' -c \"\$1\""; }
 
+# What ingest.fetch runs: an event the first time, nothing after that.
+cat >"$work/probe" <<EOF
+#!/bin/sh
+mkdir "$work/probed" 2>/dev/null || exit 0
+echo '{"event_action": "trigger", "dedup_key": "probed", "payload": {"summary": "a probe", "source": "probe", "severity": "info"}}'
+EOF
+chmod 755 "$work/probe"
+
 cat >"$work/pdagentd.yaml" <<EOF
 node: smoke
 data_dir: $work/data
 rules: [deploy/rules.d]
 ingest:
-  snmp: { listen: ["127.0.0.1:$snmp"], communities: [public] }
-  syslog: { listen: ["udp://127.0.0.1:$syslog"] }
+  snmp:
+    listen: ["127.0.0.1:$snmp"]
+    communities: [public]
+    users: [{ name: ops, auth: SHA256, auth_passphrase: authentic, priv: AES128, priv_passphrase: confidential }]
+  syslog: { listen: ["udp://127.0.0.1:$syslog", "tcp://127.0.0.1:$syslog", "tls://127.0.0.1:$tls"] }
   http: { listen: ["http://127.0.0.1:$http", "https://127.0.0.1:$https"] }
+  fetch: [{ name: probe, every: 5s, command: ["$work/probe"] }]
 admin: { listen: "http://127.0.0.1:$admin" }
 sandbox: { listen: "127.0.0.1:$sandbox" }
 EOF
@@ -85,18 +97,27 @@ snmptrap -v1 -c public "127.0.0.1:$snmp" 1.3.6.1.4.1.8072.3.2.10 192.0.2.9 2 0 '
 eventually '192.0.2.9' sql "SELECT host(source) FROM events WHERE rule = 'link-down' AND host = '192.0.2.9'"
 snmptrap -v2c -c public "127.0.0.1:$snmp" '' 1.3.6.1.4.1.99999.0.1 1.3.6.1.4.1.99999.1.1 s 'hello'
 eventually 'info' sql "SELECT severity FROM events WHERE rule = 'unknown-trap'"
+v3=(-v3 -u ops -l authPriv -a SHA-256 -x AES -X confidential)
+snmpinform "${v3[@]}" -A authentic -t 5 -r 1 "127.0.0.1:$snmp" '' 1.3.6.1.6.3.1.1.5.3 $ifIndex.11 i 11 $ifAdminStatus.11 i 1 $ifOperStatus.11 i 2 ||
+	fail "the v3 inform was not answered"
+eventually 'v3' sql "SELECT message->>'version' FROM events WHERE dedup_key LIKE 'link-down/%/11'"
+! snmpinform "${v3[@]}" -A 'not authentic' -t 1 -r 0 "127.0.0.1:$snmp" '' 1.3.6.1.6.3.1.1.5.1 2>/dev/null || fail "a wrong passphrase was answered"
 snmptrap -v2c -c wrong "127.0.0.1:$snmp" '' 1.3.6.1.6.3.1.1.5.1
 echo "smoke: snmp"
 
 # syslog: both formats of logger, opened and resolved.
 logger --rfc3164 -d -n 127.0.0.1 -P "$syslog" -p local4.err -t '%LINK-3-UPDOWN' 'Interface Gi0/1, changed state to down'
-eventually 'open' sql "SELECT status FROM alerts WHERE rule = 'ios-link'"
+eventually 'open' sql "SELECT status FROM alerts WHERE rule = 'ios-link' AND dedup_key LIKE '%/Gi0/1'"
 logger --rfc3164 -d -n 127.0.0.1 -P "$syslog" -p local4.err -t '%LINK-3-UPDOWN' 'Interface Gi0/1, changed state to up'
-eventually 'resolved' sql "SELECT status FROM alerts WHERE rule = 'ios-link'"
+eventually 'resolved' sql "SELECT status FROM alerts WHERE rule = 'ios-link' AND dedup_key LIKE '%/Gi0/1'"
 logger --rfc5424 -d -n 127.0.0.1 -P "$syslog" -p daemon.crit -t raid 'array md0 is degraded'
 eventually 'critical raid' sql "SELECT severity, message->>'app_name' FROM events WHERE rule = 'urgent-line'"
 logger --rfc5424 -d -n 127.0.0.1 -P "$syslog" -p daemon.info -t cron 'nothing to see'
 eventually 'unmatched' sql "SELECT decision FROM events WHERE protocol = 'syslog' AND rule IS NULL"
+logger --rfc3164 -T --octet-count -n 127.0.0.1 -P "$syslog" -p local4.err -t '%LINK-3-UPDOWN' 'Interface Gi0/2, changed state to down'
+eventually 'open' sql "SELECT status FROM alerts WHERE rule = 'ios-link' AND dedup_key LIKE '%/Gi0/2'"
+echo '<187>%LINK-3-UPDOWN: Interface Gi0/3, changed state to down' | openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$tls" >/dev/null 2>&1 || true
+eventually 'open' sql "SELECT status FROM alerts WHERE rule = 'ios-link' AND dedup_key LIKE '%/Gi0/3'"
 echo "smoke: syslog"
 
 # HTTP: every path of PagerDuty's, by curl; pd-send over https.
@@ -125,9 +146,13 @@ PDSEND_EVENTS_BASE_URL=https://127.0.0.1:$https bin/pd-send -k $key -t resolve -
 eventually 'resolved' sql "SELECT status FROM alerts WHERE dedup_key = 'from-pd-send'"
 echo "smoke: http"
 
+# What a command prints.
+eventually 'fetch' sql "SELECT protocol FROM events WHERE dedup_key = 'probed'"
+echo "smoke: fetch"
+
 # All that was queued is delivered, each once, in the order of its alert.
 eventually '0' sql "SELECT count(*) FROM deliveries WHERE state <> 'delivered'"
-eventually '15 15 15' sql "SELECT count(*), count(DISTINCT id), sum(attempts) FROM deliveries"
+eventually '19 19 19' sql "SELECT count(*), count(DISTINCT id), sum(attempts) FROM deliveries"
 eventually 'trigger resolve' sql "SELECT string_agg(action, ' ' ORDER BY delivered_at) FROM deliveries WHERE dedup_key LIKE 'link-down/127.0.0.1/7'"
 got=$(curl -fsS "http://127.0.0.1:$sandbox/events?limit=100")
 for wanted in link-down/127.0.0.1/7 curl-v2 curl-v1 curl-xere curl-nagios from-pd-send 'a change' thing; do
@@ -147,5 +172,5 @@ began=$(date +%s%N)
 begin
 took=$((($(date +%s%N) - began) / 1000000))
 ((took < 5000)) || fail "ready after $took ms"
-eventually '15' sql "SELECT count(*) FROM deliveries"
+eventually '19' sql "SELECT count(*) FROM deliveries"
 echo "smoke: ready again after $took ms; ok"

@@ -122,6 +122,29 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
+// BenchmarkOpen is a trap that opens an alert, by rules that use all there is:
+// tables, enrich, gates, a maintenance window and masks.
+func BenchmarkOpen(b *testing.B) {
+	const plain = "\nrules: [ { id: link, match: { trap: linkDown, when: vb.ifAdminStatus == \"up\" }, event: { summary: '${source} ${vb.ifName}', custom_details: '${vb}' } } ]"
+	for _, c := range []struct{ name, rules string }{
+		{"plain", linkRules},
+		{"tables", "tables: { nets: { query: q, key: k, match: cidr } }\nenrich: [ { set: { site: 'lookup(\"nets\", ip).site ?? \"x\"' } } ]\ndefaults: { event: { group: '${site}' } }" + plain},
+		{"gates", strings.Replace(linkRules, "class: link", "class: link\n    hold: 1m\n    unless_open: 'p/${source}'", 1)},
+		{"maintenance", "maintenance: [ { name: w, every: 'Sun 02:00-04:00 Europe/London' } ]" + plain},
+		{"masks", "mask: [email, phone, card_number, ssn, iban, ip, ipv6, url, token]" + plain},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			rules, m := load(b, c.rules), linkDown()
+			b.ReportAllocs()
+			var r mapping.Result
+			for b.Loop() {
+				r.Events = r.Events[:0]
+				rules.Apply(&m, &r)
+			}
+		})
+	}
+}
+
 func BenchmarkLoad10000(b *testing.B) {
 	data := []byte(manyRules(10_000))
 	for b.Loop() {

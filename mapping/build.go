@@ -39,6 +39,8 @@ func further(id uuid.UUID, n int) uuid.UUID {
 // build adds the event of a rule that matched.
 func (s *scope) build(r *rule, action Action) {
 	switch {
+	case s.webhook != nil:
+		s.changeWebhook(r)
 	case r.drop:
 		s.addDropped(r)
 	case s.posted != nil:
@@ -62,10 +64,13 @@ func (s *scope) addEvent(r *rule, action Action) {
 		b.source = e.Host
 	}
 	e.Route = s.string(r, fieldRoute)
-	e.Severity = s.severity(r)
-	e.Summary = s.eventSummary(r)
+	e.Summary = s.eventSummary(r, action)
+	if e.Severity = Warning; action == Trigger {
+		e.Severity = s.severity(r)
+	}
 	e.DedupKey = s.dedupKey(r, b.source, b.component)
 	e.Payload = s.payload(r, &e, b)
+	e.Gates = s.gates(r, &e)
 	e.Message = s.messageJSON()
 	s.out.Events = append(s.out.Events, e)
 }
@@ -82,12 +87,39 @@ func (s *scope) addDropped(r *rule) {
 	s.out.Events = append(s.out.Events, e)
 }
 
-func (s *scope) eventSummary(r *rule) string {
-	summary := strings.TrimSpace(s.string(r, fieldSummary))
+// eventSummary is what the rule says about the problem. What ends a problem
+// says so in the message's own words, as those of the rule claim that it is
+// there; an element of a posted list has no other words than the rule's.
+func (s *scope) eventSummary(r *rule, action Action) string {
+	summary := ""
+	if action == Trigger || s.m.Request != nil {
+		summary = strings.TrimSpace(s.masked(r, fieldSummary))
+	}
 	if summary == "" {
-		return s.summary()
+		summary = s.summary()
+		if s.m.Trap != nil && action != Trigger {
+			summary = strings.TrimSpace(summary + " " + s.rules.masks.text(clean(s.index())))
+		}
+	}
+	switch action {
+	case Acknowledge:
+		summary = "acknowledged: " + summary
+	case Resolve:
+		summary = "resolved: " + summary
+	case Trigger, ChangeEvent:
 	}
 	return limit(summary, maxSummary)
+}
+
+// gates returns the gates of an event that a rule makes.
+func (s *scope) gates(r *rule, e *Event) *Gates {
+	switch {
+	case e.Decision != Queued:
+		return nil
+	case e.Action == Trigger:
+		return s.triggerGates(r)
+	}
+	return r.later
 }
 
 // summary says what a message is about where no rule does.
@@ -101,7 +133,7 @@ func (s *scope) summary() string {
 	case s.m.Request != nil:
 		about = s.m.Request.Path
 	}
-	return limit(clean(strings.TrimSpace(strings.TrimSpace(origin+": "+about))), maxSummary)
+	return limit(s.rules.masks.text(clean(strings.TrimSpace(strings.TrimSpace(origin+": "+about)))), maxSummary)
 }
 
 // maxDedupKey is PagerDuty's limit, in characters.
@@ -121,7 +153,7 @@ func (s *scope) dedupKey(r *rule, source, component string) string {
 			return shorten(key)
 		}
 		if err == nil {
-			err = Fault{t.place, "the dedup_key is empty"}
+			err = Fault{Place: t.place, Message: "the dedup_key is empty"}
 		}
 		s.fail(placed(err, t.place))
 	}

@@ -1,8 +1,8 @@
 package mapping
 
 import (
-	"errors"
 	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -13,23 +13,22 @@ import (
 const maxRules = 1 << 24
 
 // Compile compiles a set of rules. namer resolves the names of traps, now and
-// when the rules are applied. The error is Faults: all that is wrong, each
-// with its place.
-func Compile(spec Spec, namer Namer) (*Rules, error) {
-	rs := &Rules{namer: namer, fields: fields()}
+// when the rules are applied. Where there are faults, all that is wrong, each
+// with its place, rs is nil; warnings are what is only suspicious.
+func Compile(spec Spec, namer Namer) (rs *Rules, warnings, faults Faults) {
+	rs = &Rules{namer: namer, fields: fields(), files: spec.Files}
 	main := newRuleCompiler(namer)
-	enrich := main.enrich(spec.Enrich)
-	rs.defaults = main.blueprint(spec.Defaults, []string{"item"})
-	faults, warnings := main.faults, main.warnings
+	main.setUp(rs, &spec)
 
 	compiled := make([]compiledRule, len(spec.Rules))
 	inParallel(len(spec.Rules), func(from, to int) {
 		c := newRuleCompiler(namer)
-		c.define(enrich)
+		c.share(main)
 		for i := from; i < to; i++ {
 			compiled[i] = c.rule(&spec.Rules[i])
 		}
 	})
+	faults, warnings = main.faults, main.warnings
 	for _, c := range compiled {
 		rs.rules = append(rs.rules, c.rule)
 		faults, warnings = append(faults, c.faults...), append(warnings, c.warnings...)
@@ -38,14 +37,37 @@ func Compile(spec Spec, namer Namer) (*Rules, error) {
 	if len(spec.Rules) > maxRules {
 		faults = append(faults, Fault{Message: "there are more than 16 million rules"})
 	}
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
 	for i := range compiled {
 		rs.index.addRule(i, &compiled[i], namer)
+		rs.tests = append(rs.tests, spec.Rules[i].Tests...)
 	}
-	rs.warnings = append(warnings, unreachable(rs, compiled)...).sorted()
-	return rs, nil
+	rs.warnings = append(warnings, unreachable(rs, compiled)...).Sorted()
+	if len(faults) > 0 {
+		return nil, rs.warnings, faults.Sorted()
+	}
+	return rs, rs.warnings, nil
+}
+
+// setUp compiles what stands outside of the rules.
+func (c *ruleCompiler) setUp(rs *Rules, spec *Spec) {
+	c.routes = spec.Routes
+	c.storm, c.flapping = stormOf(spec.Storm, defaultStorm()), flappingOf(spec.Flapping, defaultFlapping())
+	rs.tables = c.compileTables(spec.Tables)
+	c.enriched = c.enrich(spec.Enrich)
+	rs.defaults = c.blueprint(spec.Defaults, []string{"item"})
+	c.defaultKey = rs.defaults[fieldDedupKey] != nil
+	rs.masks = c.masks(spec.Mask)
+	if !spec.Raw {
+		rs.stored = rs.masks
+	}
+	rs.windows = c.maintenance(spec.Maintenance)
+}
+
+// share takes over what main has set up.
+func (c *ruleCompiler) share(main *ruleCompiler) {
+	c.tables, c.columns, c.routes = main.tables, main.columns, main.routes
+	c.storm, c.flapping, c.defaultKey = main.storm, main.flapping, main.defaultKey
+	c.define(main.enriched)
 }
 
 // inParallel splits n things between the processors.
@@ -67,7 +89,10 @@ func duplicates(rules []RuleSpec) (faults Faults) {
 			continue
 		}
 		if first, ok := seen[id.Value]; ok {
-			faults = append(faults, Fault{id.Place, `there is another rule "` + id.Value + `" at ` + first.String() + ": ids must differ, as alerts are told apart by them"})
+			faults = append(faults, Fault{
+				Place:   id.Place,
+				Message: `there is another rule "` + id.Value + `" at ` + first.String() + ": ids must differ, as alerts are told apart by them",
+			})
 			continue
 		}
 		seen[id.Value] = id.Place
@@ -91,18 +116,26 @@ type ruleCompiler struct {
 	groks    map[string]*Grok // compiled ones, as many rules use the same
 	faults   Faults
 	warnings Faults
+
+	routes     []string // the names that a route may have; nil: any
+	allGates   map[Gates]*Gates
+	storm      Storm // of the rule set
+	flapping   Flapping
+	enriched   []assignment
+	defaultKey bool // defaults.event has a dedup_key
+	variable   *regexp.Regexp
 }
 
 func newRuleCompiler(namer Namer) *ruleCompiler {
-	c := &ruleCompiler{namer: namer, library: library(), groks: map[string]*Grok{}}
+	c := &ruleCompiler{namer: namer, library: library(), groks: map[string]*Grok{}, variable: variableNames(), allGates: map[Gates]*Gates{}}
 	c.exprCompiler = newExprCompiler(func(p Place, message string) {
-		c.warnings = append(c.warnings, Fault{p, message})
+		c.warnings = append(c.warnings, Fault{Place: p, Message: message})
 	})
 	return c
 }
 
 func (c *ruleCompiler) fault(p Place, message string) {
-	c.faults = append(c.faults, Fault{p, message})
+	c.faults = append(c.faults, Fault{Place: p, Message: message})
 }
 
 // expression compiles an expression, or notes what is wrong with it.
@@ -180,6 +213,9 @@ func (c *ruleCompiler) rule(spec *RuleSpec) compiledRule {
 	}
 	c.arms(r, spec, &out, local)
 	r.event = c.blueprint(spec.Event, local)
+	c.gates(r, spec, local)
+	c.checkWebhook(spec)
+	c.lint(r, spec)
 	out.faults, out.warnings = c.faults, c.warnings
 	return out
 }
@@ -203,7 +239,7 @@ func (c *ruleCompiler) checkShape(spec *RuleSpec) {
 		c.fault(spec.ID.Place, "an id is at most 100 characters in one line")
 	}
 	if spec.Match.Selector == "" {
-		c.fault(at, `a rule needs a match with one of trap, syslog and http; "*" takes them all`)
+		c.fault(at, `a rule needs a match with one of trap, syslog, http and webhook; "*" takes them all`)
 	}
 	switch {
 	case spec.Drop && spec.HasEvent:
@@ -217,52 +253,4 @@ func (c *ruleCompiler) checkShape(spec *RuleSpec) {
 	case !spec.Drop && !spec.HasEvent && !spec.Suppress:
 		c.fault(at, "a rule needs an event, or drop: true, or suppress: true")
 	}
-}
-
-// extract compiles what gives names to parts of texts.
-func (c *ruleCompiler) extract(r *rule, attempts []Attempt, local []string) []string {
-	before := local[:len(local):len(local)]
-	for _, a := range attempts {
-		var all []extraction
-		for _, x := range a {
-			var e extraction
-			if x.From.Value != "" {
-				e.from = c.expression(x.From, before, reflect.Invalid)
-			}
-			for _, p := range x.Patterns {
-				g := c.grok(p)
-				if g == nil {
-					continue
-				}
-				e.groks = append(e.groks, g)
-				for _, f := range g.Fields() {
-					if !contains(r.clear, f) {
-						c.name(Text{Value: f, Place: p.Place}, before)
-						r.clear = append(r.clear, f)
-					}
-				}
-			}
-			all = append(all, e)
-		}
-		r.extract = append(r.extract, all)
-	}
-	return append(local, r.clear...)
-}
-
-func (c *ruleCompiler) grok(t Text) *Grok {
-	if g := c.groks[t.Value]; g != nil {
-		return g
-	}
-	g, err := compileGrok(t.Value, c.library)
-	if err != nil {
-		at := t.Place
-		var e *GrokError
-		if errors.As(err, &e) && e.Offset > 0 {
-			at = t.At(e.Offset)
-		}
-		c.fault(at, err.Error())
-		return nil
-	}
-	c.groks[t.Value] = g
-	return g
 }

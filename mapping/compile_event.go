@@ -22,8 +22,18 @@ func (c *ruleCompiler) blueprint(entries []Entry, local []string) (b blueprint) 
 		t, faults := c.template(e.Value, local)
 		c.faults = append(c.faults, faults...)
 		b[f] = t
+		if f == fieldRoute && t.static {
+			c.route(Text{Value: text(t.constant), Place: e.Value.Text.Place})
+		}
 	}
 	return b
+}
+
+// route checks the name of a route that is written in a rule.
+func (c *ruleCompiler) route(t Text) {
+	if c.routes != nil && t.Value != "" && !contains(c.routes, t.Value) {
+		c.fault(t.Place, `there is no route "`+t.Value+`" in the configuration`+suggestion(t.Value, c.routes))
+	}
 }
 
 // checkKind refuses a list or mapping where a text is meant, and the other

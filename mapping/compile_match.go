@@ -136,29 +136,9 @@ func (x *index) addRule(i int, c *compiledRule, namer Namer) {
 				x.syslog.add(p, r)
 			case SelectHTTP:
 				x.http.add(p, r)
+			case SelectWebhook:
+				x.webhook.add(p, r)
 			}
 		}
 	}
-}
-
-// unreachable finds arms that can never match, because an earlier arm takes
-// all messages of the same selector.
-func unreachable(rs *Rules, compiled []compiledRule) (warnings Faults) {
-	taken := map[string]*rule{}
-	for i := range compiled {
-		r := compiled[i].rule
-		for arm := range compiled[i].patterns {
-			for _, p := range compiled[i].patterns[arm] {
-				a := &r.arms[arm]
-				key := string(a.selector) + " " + p
-				if first := taken[key]; first != nil && first != r {
-					warnings = append(warnings, Fault{r.place, `rule "` + r.id + `" can never match ` + key +
-						`: rule "` + first.id + `" at ` + first.place.String() + " takes all of it"})
-				} else if first == nil && !r.cont && len(a.from)+len(a.when)+len(r.extract) == 0 && a.each == nil {
-					taken[key] = r
-				}
-			}
-		}
-	}
-	return warnings
 }

@@ -88,6 +88,9 @@ type Event struct {
 	Body        []byte
 	ContentType string
 
+	// Gates are what the commit decides by. nil: nothing but folding.
+	Gates *Gates
+
 	// Message is the message as JSON, for events.message.
 	Message []byte
 }

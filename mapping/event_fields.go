@@ -56,6 +56,9 @@ func (s *scope) string(r *rule, f field) string {
 	return clean(text(v))
 }
 
+// masked is string, with what the masks find covered.
+func (s *scope) masked(r *rule, f field) string { return s.rules.masks.text(s.string(r, f)) }
+
 // severity climbs the ladder of the rule or of the defaults. What a rule does
 // not decide is a syslog line's own severity, else warning.
 func (s *scope) severity(r *rule) Severity {
@@ -88,7 +91,7 @@ func (t *template) severity(s *scope) (severity Severity, ok bool) {
 	}
 	severity, known := SeverityOf(word)
 	if !known {
-		s.fail(Fault{t.place, `"` + clip(word, 40) + `" is no severity that is known: warning is used`})
+		s.fail(Fault{Place: t.place, Message: `"` + clip(word, 40) + `" is no severity that is known: warning is used`})
 	}
 	return severity, true
 }

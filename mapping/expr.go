@@ -29,7 +29,8 @@ const maxExpression = 8 << 10
 type expression struct {
 	text    Text
 	program *vm.Program
-	needs   []need // what it names that the message gives
+	needs   []need   // what it names that the message gives
+	names   []string // what else it names: what extract and set give, sorted
 }
 
 // need is a name that an expression uses and how a message gives it.
@@ -57,7 +58,7 @@ func (e *expression) run(s *scope) (any, error) {
 func (e *expression) explain(err error) error {
 	var f *file.Error
 	if !errors.As(err, &f) {
-		return Fault{e.text.Place, err.Error()}
+		return Fault{Place: e.text.Place, Message: err.Error()}
 	}
 	message, _, _ := strings.Cut(f.Message, "\n")
 	switch {
@@ -68,7 +69,7 @@ func (e *expression) explain(err error) error {
 		_, is, _ = strings.Cut(is, " is ")
 		message = "this is " + is + " where " + not + " is needed"
 	}
-	return Fault{e.text.At(f.From), message}
+	return Fault{Place: e.text.At(f.From), Message: message}
 }
 
 // exprCompiler compiles expressions. It is not for concurrent use.
@@ -77,6 +78,10 @@ type exprCompiler struct {
 	roots  map[string]func(*scope) any
 	fields map[string]map[string]func(*scope) any // of trap and syslog
 	warn   func(Place, string)
+
+	tables  map[string]*table   // that lookup looks in
+	columns map[string][]string // of those tables whose columns are known
+	inText  bool                // the expression stands in a template
 }
 
 func newExprCompiler(warn func(Place, string)) *exprCompiler {
@@ -89,6 +94,9 @@ func newExprCompiler(warn func(Place, string)) *exprCompiler {
 	for _, f := range functions() {
 		c.config.Functions[f.Name] = f
 	}
+	c.config.Functions["lookup"] = function("lookup", func(a ...any) (any, error) {
+		return c.tables[text(a[0])].find(a[1]), nil
+	}, func(string, any) any { return nil })
 	for name := range c.config.Disabled {
 		delete(c.config.Builtins, name)
 	}
@@ -117,10 +125,10 @@ func builtins() []string {
 // reflect.Invalid.
 func (c *exprCompiler) compile(t Text, local []string, want reflect.Kind) (*expression, Faults) {
 	if strings.TrimSpace(t.Value) == "" {
-		return nil, Faults{{t.Place, "the expression is empty"}}
+		return nil, Faults{{Place: t.Place, Message: "the expression is empty"}}
 	}
 	if len(t.Value) > maxExpression {
-		return nil, Faults{{t.Place, "the expression is too long: split it with set"}}
+		return nil, Faults{{Place: t.Place, Message: "the expression is too long: split it with set"}}
 	}
 	c.config.Expect, c.config.ExpectAny = want, want != reflect.Invalid
 	tree, err := parser.ParseWithConfig(t.Value, c.config)
@@ -144,6 +152,7 @@ func (c *exprCompiler) compile(t Text, local []string, want reflect.Kind) (*expr
 	for _, key := range slices.Sorted(maps.Keys(w.needs)) {
 		e.needs = append(e.needs, need{key, w.needs[key]})
 	}
+	e.names = w.used
 	return e, nil
 }
 
@@ -151,16 +160,19 @@ func (c *exprCompiler) compile(t Text, local []string, want reflect.Kind) (*expr
 func (t Text) fault(err error) Faults {
 	var f *file.Error
 	if !errors.As(err, &f) {
-		return Faults{{t.Place, err.Error()}}
+		return Faults{{Place: t.Place, Message: err.Error()}}
 	}
 	message, _, _ := strings.Cut(f.Message, "\n")
+	if offset, mend := mistaken(t.Value); mend != "" {
+		return Faults{{Place: t.At(offset), Message: mend}}
+	}
 	switch {
 	case strings.Contains(message, "exceeds maximum allowed nodes"):
 		message = "the expression is too long: split it with set"
 	case strings.HasPrefix(message, "unexpected token EOF"):
 		message = "the expression ends too early"
 	}
-	return Faults{{t.At(f.From), message}}
+	return Faults{{Place: t.At(f.From), Message: message}}
 }
 
 // function makes a function known to expressions; types are those that it is

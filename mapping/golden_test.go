@@ -2,11 +2,9 @@ package mapping_test
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
-	yaml "go.yaml.in/yaml/v4"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
@@ -60,183 +56,6 @@ func (a archive) String() string {
 	return b
 }
 
-// message is a message as the archives write it.
-type message struct {
-	From       string                       `yaml:"from"`
-	Host       string                       `yaml:"host"`
-	Trap       string                       `yaml:"trap"`
-	Version    string                       `yaml:"version"`
-	Community  string                       `yaml:"community"`
-	Enterprise string                       `yaml:"enterprise"`
-	VB         yaml.Node                    `yaml:"vb"`
-	Syslog     string                       `yaml:"syslog"` // the text
-	App        string                       `yaml:"app"`
-	Mnemonic   string                       `yaml:"mnemonic"`
-	Severity   *int                         `yaml:"severity"`
-	SD         map[string]map[string]string `yaml:"sd"`
-	HTTP       string                       `yaml:"http"`
-	API        string                       `yaml:"api"`
-	Type       string                       `yaml:"type"`
-	Headers    map[string]string            `yaml:"headers"`
-	Body       string                       `yaml:"body"`
-}
-
-// received is when the messages of the tests came in.
-func received() time.Time { return time.Date(2026, 3, 1, 2, 3, 4, 567e6, time.UTC) }
-
-// anID is the id of messages whose id does not matter.
-func anID() uuid.UUID { return uuid.MustParse("01956a3b-0000-7000-8000-000000000001") }
-
-func (m *message) message(tb testing.TB, n *smi, i int) ingest.Message {
-	tb.Helper()
-	msg := ingest.Message{
-		ID:         uuid.MustParse(fmt.Sprintf("01956a3b-0000-7000-8000-%012d", i)),
-		ReceivedAt: received(), Source: netip.MustParseAddr("192.0.2.1"), Host: m.Host,
-	}
-	if m.From != "" {
-		msg.Source = netip.MustParseAddr(m.From)
-	}
-	switch {
-	case m.HTTP != "":
-		msg.Protocol, msg.Request = ingest.HTTP, m.request(tb)
-	case m.Syslog != "" || m.App != "":
-		msg.Protocol, msg.Line = ingest.Syslog, m.line()
-	default:
-		msg.Protocol, msg.Trap = ingest.SNMP, m.trap(tb, n)
-	}
-	return msg
-}
-
-func (m *message) trap(tb testing.TB, n *smi) *ingest.Trap {
-	tb.Helper()
-	trap := &ingest.Trap{Version: "v2c", OID: m.Trap, Community: ingest.Secret(m.Community), Enterprise: m.Enterprise, Uptime: 4200}
-	if m.Version != "" {
-		trap.Version = m.Version
-	}
-	if oid, err := n.OID(m.Trap); err == nil {
-		trap.OID = oid
-	}
-	for i := 0; i+1 < len(m.VB.Content); i += 2 {
-		oid := n.instance(m.VB.Content[i].Value)
-		trap.Varbinds = append(trap.Varbinds, varbind(tb, n, oid, m.VB.Content[i+1]))
-	}
-	return trap
-}
-
-// varbind reads a value: a number, an enumeration's word, or a text; "oid:",
-// "hex:", "ip:", "counter:" and "null:" say otherwise.
-func varbind(tb testing.TB, n *smi, oid string, v *yaml.Node) ingest.Varbind {
-	tb.Helper()
-	kind, rest, _ := strings.Cut(v.Value, ":")
-	switch kind {
-	case "oid":
-		return ingest.Varbind{OID: oid, Type: ingest.ObjectIdentifier, Value: n.instance(rest)}
-	case "hex":
-		b, err := hex.DecodeString(rest)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return ingest.Varbind{OID: oid, Type: ingest.OctetString, Value: b}
-	case "ip":
-		return ingest.Varbind{OID: oid, Type: ingest.IPAddress, Value: netip.MustParseAddr(rest)}
-	case "counter":
-		var c uint64
-		_, err := fmt.Sscan(rest, &c)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return ingest.Varbind{OID: oid, Type: ingest.Counter64, Value: c}
-	case "null":
-		return ingest.Varbind{OID: oid, Type: ingest.Null}
-	}
-	if i, ok := n.number(oid, v.Value); ok {
-		return ingest.Varbind{OID: oid, Type: ingest.Integer, Value: i}
-	}
-	return ingest.Varbind{OID: oid, Type: ingest.OctetString, Value: []byte(v.Value)}
-}
-
-func (m *message) line() *ingest.Line {
-	l := &ingest.Line{
-		Facility: 23, Severity: 5, AppName: m.App, Mnemonic: m.Mnemonic, Hostname: m.Host,
-		StructuredData: m.SD, Text: m.Syslog, Raw: []byte("<189>" + m.Syslog),
-	}
-	if m.Severity != nil {
-		l.Severity = *m.Severity
-	}
-	return l
-}
-
-func (m *message) request(tb testing.TB) *ingest.Request {
-	tb.Helper()
-	r := &ingest.Request{
-		Path: m.HTTP, API: ingest.API(m.API), Headers: m.Headers, ContentType: m.Type, Raw: []byte(m.Body),
-	}
-	if r.API != "" {
-		r.Key = "0123456789abcdef0123456789abcdef"
-	}
-	if r.ContentType == "" {
-		r.ContentType = "application/json"
-	}
-	r.Body = decodeBody(tb, r)
-	return r
-}
-
-// decodeBody decodes a body as the receiver does.
-func decodeBody(tb testing.TB, r *ingest.Request) any {
-	tb.Helper()
-	switch r.ContentType {
-	case "text/plain":
-		return string(r.Raw)
-	case "application/x-www-form-urlencoded":
-		form := map[string]any{}
-		for pair := range strings.SplitSeq(strings.TrimSpace(string(r.Raw)), "&") {
-			k, v, _ := strings.Cut(pair, "=")
-			form[k] = v
-		}
-		return form
-	}
-	d := json.NewDecoder(bytes.NewReader(r.Raw))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		tb.Fatalf("body: %v", err)
-	}
-	return numbers(v)
-}
-
-func numbers(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return int(i)
-		}
-		f, _ := v.Float64()
-		return f
-	case map[string]any:
-		for k := range v {
-			v[k] = numbers(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = numbers(v[i])
-		}
-	}
-	return v
-}
-
-func parseMessages(tb testing.TB, n *smi, data string) []ingest.Message {
-	tb.Helper()
-	var list []message
-	if err := yaml.Load([]byte(data), &list, yaml.WithKnownFields(true)); err != nil {
-		tb.Fatalf("messages: %v", err)
-	}
-	ms := make([]ingest.Message, len(list))
-	for i := range list {
-		ms[i] = list[i].message(tb, n, i+1)
-	}
-	return ms
-}
-
 // golden is an event as the archives write it.
 type golden struct {
 	Message  int              // counted from 1
@@ -250,6 +69,7 @@ type golden struct {
 	Summary  string           `json:",omitempty"`
 	Posted   bool             `json:",omitempty"`
 	Payload  json.RawMessage  `json:",omitempty"`
+	Gates    string           `json:",omitempty"` // those that are not the defaults
 	Body     string           `json:",omitempty"`
 	Stored   json.RawMessage  `json:",omitempty"` // Event.Message, where the archive asks for it
 	Error    string           `json:",omitempty"`
@@ -264,12 +84,41 @@ func describe(t *testing.T, i int, e *mapping.Event, stored bool) golden {
 	if stored {
 		g.Stored = e.Message
 	}
+	if e.Decision == mapping.Queued {
+		g.Gates = gates(e)
+	}
 	for what, b := range map[string][]byte{"payload": e.Payload, "message": e.Message} {
 		if len(b) > 0 && !json.Valid(b) {
 			t.Errorf("the %s of event %d is not JSON: %s", what, i, b)
 		}
 	}
 	return g
+}
+
+// gates writes gates down, without the limits of a rule set that says nothing.
+func gates(e *mapping.Event) string {
+	g := e.Gates
+	if g == nil {
+		return "none"
+	}
+	var parts []string
+	add := func(there bool, format string, a ...any) {
+		if there {
+			parts = append(parts, fmt.Sprintf(format, a...))
+		}
+	}
+	add(g.Threshold.Count > 0, "threshold %d in %v", g.Threshold.Count, g.Threshold.Within)
+	if w := g.Maintenance; w != nil {
+		add(true, "maintenance %q until %s", w.Name, w.Until.UTC().Format(time.RFC3339))
+	}
+	add(g.UnlessOpen != "", "unless %q", g.UnlessOpen)
+	add(g.Hold > 0, "hold %v", g.Hold)
+	add(g.Repeat > 0, "repeat %v", g.Repeat)
+	add(g.ResolveAfter > 0, "resolve after %v", g.ResolveAfter)
+	add(e.Action == mapping.Trigger && g.Storm != mapping.Storm{Alerts: 100, Within: time.Minute}, "storm %d in %v", g.Storm.Alerts, g.Storm.Within)
+	flapping := mapping.Flapping{Changes: 6, Within: 15 * time.Minute, Quiet: 5 * time.Minute}
+	add(g.Flapping != flapping, "flapping %d in %v, quiet %v", g.Flapping.Changes, g.Flapping.Within, g.Flapping.Quiet)
+	return strings.Join(parts, "; ")
 }
 
 // TestSemantics runs the archives of testdata: each holds a sentence about the
@@ -317,16 +166,16 @@ func TestSemantics(t *testing.T) {
 func play(t *testing.T, a archive) string {
 	t.Helper()
 	n := newSMI()
-	rules, err := rulefile.Parse("rules.yaml", []byte(a.files["rules.yaml"]), n)
+	rules, warnings, err := parse(a, n)
 	if slices.Contains(a.names, "faults") {
+		var said strings.Builder
 		if err != nil {
-			return err.Error() + "\n"
+			fmt.Fprintln(&said, err)
 		}
-		var warnings strings.Builder
-		for _, w := range rules.Warnings() {
-			fmt.Fprintln(&warnings, w)
+		for _, w := range warnings {
+			fmt.Fprintln(&said, "warning:", w)
 		}
-		return warnings.String()
+		return said.String()
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -358,6 +207,23 @@ func play(t *testing.T, a archive) string {
 	return out.String()
 }
 
+// parse reads an archive's rules.yaml, with the files of its tables. A comment
+// that says raw is about history.raw, one that says route about routes noc and
+// storage.
+func parse(a archive, n *smi) (*mapping.Rules, mapping.Faults, error) {
+	var tables []rulefile.File
+	for name, data := range a.files {
+		if strings.HasSuffix(name, ".csv") {
+			tables = append(tables, rulefile.File{Name: name, Data: []byte(data)})
+		}
+	}
+	l := rulefile.Loader{Namer: n, Raw: strings.Contains(a.comment, "history.raw")}
+	if strings.Contains(a.comment, "a route is") {
+		l.Routes = []string{"noc", "storage"}
+	}
+	return l.Parse(rulefile.File{Name: "rules.yaml", Data: []byte(a.files["rules.yaml"])}, tables...)
+}
+
 // TestReadmeExamplesLoad, without a warning.
 func TestReadmeExamplesLoad(t *testing.T) {
 	data, err := os.ReadFile("README.md")
@@ -368,10 +234,17 @@ func TestReadmeExamplesLoad(t *testing.T) {
 	if len(blocks) < 5 {
 		t.Fatalf("%d examples", len(blocks))
 	}
+	var tables []rulefile.File
+	for _, block := range strings.Split(string(data), "```csv\n# ")[1:] {
+		example, _, _ := strings.Cut(block, "```")
+		name, rows, _ := strings.Cut(example, "\n")
+		tables = append(tables, rulefile.File{Name: name, Data: []byte(rows)})
+	}
 	for _, block := range blocks {
 		example, _, _ := strings.Cut(block, "```")
-		if warnings := load(t, example).Warnings(); len(warnings) > 0 {
-			t.Errorf("%s\n%v", example, warnings)
+		_, warnings, err := rulefile.Loader{Namer: newSMI()}.Parse(rulefile.File{Name: "README.md", Data: []byte(example)}, tables...)
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s\n%v\n%v", example, err, warnings)
 		}
 	}
 }

@@ -68,9 +68,14 @@ func compileGrok(pattern string, lib map[string]string) (*Grok, error) {
 	}
 	compiled, err := regexp.Compile(re.String())
 	if err != nil {
-		return nil, &GrokError{0, "not a regular expression (RE2): " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
+		return nil, &GrokError{0, notRE2(err)}
 	}
 	return newGrok(compiled, fields, converts)
+}
+
+// notRE2 says what is wrong with a regular expression.
+func notRE2(err error) string {
+	return "not a regular expression (RE2): " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 }
 
 // grokGroup names the groups that references make, which, unlike RE2's own

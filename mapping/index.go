@@ -50,6 +50,7 @@ type index struct {
 	names   globs             // trap globs by MODULE::label, where the module has a star too
 	syslog  selector          // by app name and mnemonic
 	http    selector          // by path
+	webhook selector          // by the type of what happened
 }
 
 // candidates returns the arms that can match m, in order, perhaps more than
@@ -70,9 +71,14 @@ func (x *index) candidates(m *ingest.Message, namer Namer, buf []ref) (refs, las
 		}
 		return merge(s.exact[m.Line.AppName], s.exact[m.Line.Mnemonic], globs), s.any
 	case m.Request != nil:
-		return merge(x.http.exact[m.Request.Path], nil, x.http.globs.match(m.Request.Path, buf)), x.http.any
+		return x.http.find(m.Request.Path, buf)
 	}
 	return nil, nil
+}
+
+// find returns the arms that look at a text, in order, and those of a bare *.
+func (x *selector) find(s string, buf []ref) (refs, last []ref) {
+	return merge(x.exact[s], nil, x.globs.match(s, buf)), x.any
 }
 
 func (x *index) trap(oid string, namer Namer, buf []ref) []ref {

@@ -25,10 +25,11 @@ type Mapper struct {
 	queue   Enqueuer
 	tally   *ingest.Tally
 	events  *prometheus.CounterVec
+	ended   prometheus.Counter // unmatched messages of which no sample is kept
 	errors  *prometheus.CounterVec
 	samples *sampler
 	reports *sampler
-	results sync.Pool
+	batches sync.Pool
 	log     *slog.Logger
 }
 
@@ -38,6 +39,7 @@ type Mapper struct {
 func NewMapper(rules *Rules, queue Enqueuer, tally *ingest.Tally, events *prometheus.CounterVec, r prometheus.Registerer, log *slog.Logger) *Mapper {
 	m := &Mapper{
 		queue: queue, tally: tally, events: events, log: log,
+		ended: events.WithLabelValues("", string(Unmatched)),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pdaltagent_rule_errors_total",
 			Help: "Errors in expressions of rules; defaults took their place.",
@@ -70,37 +72,42 @@ func (m *Mapper) Swap(rules *Rules) { m.rules.Store(rules) }
 func (m *Mapper) Rules() *Rules { return m.rules.Load() }
 
 // Handle maps ms by one set of rules and queues what they make in one call.
-// It may be called from any goroutine.
+// It may be called from any goroutine. Messages that no rule takes cost it no
+// memory.
 func (m *Mapper) Handle(ctx context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
-	b := batch{mapper: m, rules: m.rules.Load()}
-	b.result, _ = m.results.Get().(*Result)
-	if b.result == nil {
-		b.result = &Result{}
-	}
+	b := m.begin()
 	for i := range ms {
 		b.take(&ms[i])
 	}
-	events := b.result.Events
-	b.result.Events, b.result.Errors = nil, b.result.Errors[:0]
-	m.results.Put(b.result)
 	b.count(&b.unmatched, ingest.Unmatched)
 	b.count(&b.dropped, ingest.Dropped)
 	if b.ended > 0 {
-		m.events.WithLabelValues("", string(Unmatched)).Add(float64(b.ended))
+		m.ended.Add(float64(b.ended))
 	}
-
-	if len(events) == 0 {
+	if len(b.result.Events) == 0 {
 		b.settle(nil, done)
 		return
 	}
+	events := b.result.Events
+	b.result.Events = nil // they are the queue's now
 	m.queue.Enqueue(ctx, events, func(err error) { b.settle(err, done) })
 }
 
-// batch is the work of one call of Handle.
+func (m *Mapper) begin() *batch {
+	b, _ := m.batches.Get().(*batch)
+	if b == nil {
+		b = &batch{mapper: m}
+	}
+	b.rules = m.rules.Load()
+	return b
+}
+
+// batch is the work of one call of Handle. It is used again once it is
+// settled.
 type batch struct {
 	mapper  *Mapper
 	rules   *Rules
-	result  *Result
+	result  Result
 	receipt ingest.Receipt
 
 	mapped, unmatched, dropped perProtocol
@@ -109,7 +116,7 @@ type batch struct {
 
 // take maps one message.
 func (b *batch) take(msg *ingest.Message) {
-	r := b.result
+	r := &b.result
 	from := len(r.Events)
 	b.rules.Apply(msg, r)
 	if len(r.Errors) > 0 {
@@ -145,7 +152,7 @@ func (b *batch) drop(msg *ingest.Message, e *Event, mapped bool) {
 	} else {
 		b.dropped[protocolIndex(msg.Protocol)]++
 	}
-	r := b.result
+	r := &b.result
 	if !b.mapper.samples.allow(msg, Dropped) {
 		b.mapper.events.WithLabelValues(e.Rule, string(Dropped)).Inc()
 		r.Events = r.Events[:len(r.Events)-1]
@@ -167,7 +174,8 @@ func (b *batch) report(msg *ingest.Message) {
 	b.result.Errors = b.result.Errors[:0]
 }
 
-// settle counts what became of the mapped messages, and tells the receiver.
+// settle counts what became of the mapped messages, tells the receiver, and
+// gives b back.
 func (b *batch) settle(err error, done func(ingest.Receipt)) {
 	if err != nil {
 		b.count(&b.mapped, ingest.Lost)
@@ -177,8 +185,11 @@ func (b *batch) settle(err error, done func(ingest.Receipt)) {
 	} else {
 		b.count(&b.mapped, ingest.Mapped)
 	}
+	receipt := b.receipt
+	*b = batch{mapper: b.mapper, result: Result{Errors: b.result.Errors[:0]}}
+	b.mapper.batches.Put(b)
 	if done != nil {
-		done(b.receipt)
+		done(receipt)
 	}
 }
 

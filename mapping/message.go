@@ -26,9 +26,9 @@ func (s *scope) messageJSON() []byte {
 	case s.m.Trap != nil:
 		b = s.appendTrap(b)
 	case s.m.Line != nil:
-		b = appendLine(b, s.m.Line)
+		b = appendLine(b, s.m.Line, s.rules.stored)
 	case s.m.Request != nil:
-		b = appendRequest(b, s.m.Request)
+		b = appendRequest(b, s.m.Request, s.rules.stored)
 	default:
 		b = append(b, "{}"...)
 	}
@@ -74,6 +74,9 @@ func (s *scope) appendVarbind(b []byte, v *named) []byte {
 	b = appendString(b, string(v.Type))
 	value := s.meaning(v)
 	b = append(b, `,"value":`...)
+	if covered, ok := s.covered(v, value); ok {
+		return append(appendString(b, covered), '}') // nor is it shown as it came
+	}
 	b = appendScalar(b, value)
 	if octets, ok := v.Value.([]byte); ok {
 		if shown, _ := value.(string); shown != string(octets) {
@@ -87,7 +90,23 @@ func (s *scope) appendVarbind(b []byte, v *named) []byte {
 	return append(b, '}')
 }
 
-func appendLine(b []byte, l *ingest.Line) []byte {
+// covered returns the text of a varbind with what the masks find covered; ok
+// is false where they find nothing. Octets that are no text may hold one.
+func (s *scope) covered(v *named, value any) (text string, ok bool) {
+	shown, isText := value.(string)
+	if len(s.rules.stored) == 0 || !isText || v.Type == ingest.IPAddress || v.Type == ingest.ObjectIdentifier {
+		return "", false
+	}
+	if covered := s.rules.stored.member(v.label, shown); covered != shown {
+		return covered, true
+	}
+	octets, _ := v.Value.([]byte)
+	raw := clean(string(octets))
+	covered := s.rules.stored.text(raw)
+	return covered, covered != raw
+}
+
+func appendLine(b []byte, l *ingest.Line, ms masks) []byte {
 	b = append(b, '{')
 	if l.Facility >= 0 && l.Severity >= 0 {
 		b = append(b, `"priority":`...)
@@ -107,10 +126,14 @@ func appendLine(b []byte, l *ingest.Line) []byte {
 	b = appendMember(b, "mnemonic", l.Mnemonic)
 	if l.StructuredData != nil {
 		b = append(b, `,"structured_data":`...)
-		b = appendAny(b, l.StructuredData)
+		b = append(b, ms.maskJSON(appendAny(nil, l.StructuredData), nil)...)
 	}
 	b = append(b, `,"text":`...)
-	b = appendString(b, l.Text)
+	b = appendString(b, ms.text(l.Text))
+	if raw := string(l.Raw); len(ms) > 0 && ms.text(raw) != raw {
+		b = append(b, `,"raw":`...)
+		return append(appendString(b, ms.text(raw)), '}')
+	}
 	if utf8.Valid(l.Raw) && bytes.IndexByte(l.Raw, 0) < 0 {
 		b = append(b, `,"raw":`...)
 		b = appendString(b, l.Raw)
@@ -121,7 +144,7 @@ func appendLine(b []byte, l *ingest.Line) []byte {
 	return append(b, '}')
 }
 
-func appendRequest(b []byte, r *ingest.Request) []byte {
+func appendRequest(b []byte, r *ingest.Request, ms masks) []byte {
 	b = append(b, `{"path":`...)
 	b = appendString(b, r.Path)
 	b = appendMember(b, "api", string(r.API))
@@ -136,12 +159,19 @@ func appendRequest(b []byte, r *ingest.Request) []byte {
 		}
 		comma = true
 		b = append(appendString(b, k), ':')
-		b = appendString(b, r.Headers[k])
+		b = appendString(b, ms.text(r.Headers[k]))
 	}
 	b = append(b, '}')
 	b = appendMember(b, "content_type", r.ContentType)
 	b = append(b, `,"body":`...)
-	return append(appendBody(b, r), '}')
+	if len(ms) == 0 {
+		return append(appendBody(b, r), '}')
+	}
+	kind := postedKind
+	if r.API == "" {
+		kind = nil
+	}
+	return append(append(b, ms.maskJSON(appendBody(nil, r), kind)...), '}')
 }
 
 // secretHeader says whether a header's name tells that its value is a secret.

@@ -19,7 +19,7 @@ type object struct {
 // smi is a Namer over a few objects of real modules.
 type smi struct{ byOID, byName map[string]*object }
 
-var _ mapping.Namer = (*smi)(nil)
+var _ mapping.Carrier = (*smi)(nil)
 
 func newSMI() *smi {
 	status := map[int64]string{1: "up", 2: "down", 3: "testing"}
@@ -64,6 +64,9 @@ func newSMI() *smi {
 func (n *smi) OID(name string) (string, error) {
 	if o := n.byName[name]; o != nil {
 		return o.oid, nil
+	}
+	if name != "" && '0' <= name[0] && name[0] <= '9' {
+		return name, nil
 	}
 	var known []string
 	for name := range n.byName {
@@ -116,6 +119,23 @@ func (n *smi) Index(oid string) string {
 		return instance
 	}
 	return ""
+}
+
+// Carries knows what a few notifications carry.
+func (n *smi) Carries(oid string) (objects []string, ok bool) {
+	carried := map[string][]string{
+		"linkDown":         {"ifIndex", "ifAdminStatus", "ifOperStatus"},
+		"linkUp":           {"ifIndex", "ifAdminStatus", "ifOperStatus"},
+		"upsTrapOnBattery": {"upsEstimatedMinutesRemaining"},
+	}
+	o := n.byOID[oid]
+	if o == nil || carried[o.label] == nil {
+		return nil, false
+	}
+	for _, name := range carried[o.label] {
+		objects = append(objects, n.byName[name].oid)
+	}
+	return objects, true
 }
 
 // instance returns the OID of "label.instance", or of dotted decimal.

@@ -17,6 +17,22 @@ func DidYouMean(word string, candidates []string) string {
 	return `; did you mean "` + best + `"?`
 }
 
+// suggestion is DidYouMean, or, where no candidate is near, all of them where
+// they are few.
+func suggestion(word string, candidates []string) string {
+	if s := DidYouMean(word, candidates); s != "" {
+		return s
+	}
+	const few = 8
+	switch {
+	case len(candidates) == 0:
+		return "; there is none"
+	case len(candidates) > few:
+		return "; there are " + strings.Join(candidates[:few], ", ") + " and others"
+	}
+	return "; there is " + strings.Join(candidates, ", ")
+}
+
 // edits counts the insertions, deletions, replacements and swaps of
 // neighbours that make b of a, or returns limit where that is not fewer.
 func edits(a, b string, limit int) int {

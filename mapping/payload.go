@@ -28,8 +28,8 @@ func (s *scope) payload(r *rule, e *Event, f body) []byte {
 }
 
 func (s *scope) appendTrigger(b []byte, r *rule, e *Event, f body) []byte {
-	b = appendMember(b, "client", s.string(r, fieldClient))
-	b = appendMember(b, "client_url", s.string(r, fieldClientURL))
+	b = appendMember(b, "client", s.masked(r, fieldClient))
+	b = appendMember(b, "client_url", s.rules.masks.link(s.string(r, fieldClientURL)))
 	b = s.appendLinks(b, r, "links", fieldLinks, "href")
 	b = s.appendLinks(b, r, "images", fieldImages, "src")
 	b = append(b, `,"payload":{"summary":`...)
@@ -41,10 +41,10 @@ func (s *scope) appendTrigger(b []byte, r *rule, e *Event, f body) []byte {
 	b = append(b, `","timestamp":"`...)
 	b = append(b, s.timestamp(r)...)
 	b = append(b, '"')
-	b = appendMember(b, "component", f.component)
-	b = appendMember(b, "group", s.string(r, fieldGroup))
-	b = appendMember(b, "class", s.string(r, fieldClass))
-	if details := s.details(r); details != nil {
+	b = appendMember(b, "component", s.rules.masks.text(f.component))
+	b = appendMember(b, "group", s.masked(r, fieldGroup))
+	b = appendMember(b, "class", s.masked(r, fieldClass))
+	if details := s.rules.masks.maskJSON(s.details(r), nil); details != nil {
 		b = append(b, `,"custom_details":`...)
 		b = append(b, shortenDetails(details, maxPayload-len(b)-2)...)
 	}
@@ -96,12 +96,20 @@ func (s *scope) appendLinks(b []byte, r *rule, key string, f field, address stri
 		if len(b) > empty {
 			b = append(b, ',')
 		}
-		b = o.appendTo(b)
+		b = append(b, s.rules.masks.maskJSON(o.appendTo(nil), linkKind)...)
 	}
 	if len(b) == empty {
 		return b[:n]
 	}
 	return append(b, ']')
+}
+
+// linkKind says which members of a link or an image are addresses.
+func linkKind(_, name string) textKind {
+	if name == "href" || name == "src" {
+		return linkText
+	}
+	return plainText
 }
 
 // toObject returns a mapping that a template or an expression gives.

@@ -9,16 +9,20 @@ import (
 )
 
 // Place is where something stands in a rule file. Lines and columns count
-// from 1, columns in characters. The zero Place is not in a file.
+// from 1, columns in characters. The zero Place is not in a file; one without a
+// column is a line that must not be shown, as it may hold a secret.
 type Place struct {
 	File         string
 	Line, Column int
 }
 
-// String returns "file:line:column".
+// String returns "file:line:column", less what is not known.
 func (p Place) String() string {
-	if p.Line == 0 {
+	switch {
+	case p.Line == 0:
 		return p.File
+	case p.Column == 0:
+		return p.File + ":" + strconv.Itoa(p.Line)
 	}
 	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
 }
@@ -93,6 +97,7 @@ func skip(raw string, from, to Place) string {
 type Fault struct {
 	Place   Place
 	Message string
+	Cause   error // why a file cannot be read; nil for all else
 }
 
 // Error returns "file:line:column: message".
@@ -102,6 +107,9 @@ func (f Fault) Error() string {
 	}
 	return f.Place.String() + ": " + f.Message
 }
+
+// Unwrap returns the cause.
+func (f Fault) Unwrap() error { return f.Cause }
 
 // Faults are all that is wrong with a set of rule files, sorted by place.
 type Faults []Fault
@@ -130,16 +138,16 @@ func (fs Faults) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}
-	return fs.sorted()
+	return fs.Sorted()
 }
 
-// sorted sorts the faults by place and keeps each only once.
-func (fs Faults) sorted() Faults {
+// Sorted returns the faults by place, each only once. It reuses fs.
+func (fs Faults) Sorted() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
 		return cmp.Or(
 			cmp.Compare(a.Place.File, b.Place.File),
 			cmp.Compare(a.Place.Line, b.Place.Line),
 			cmp.Compare(a.Place.Column, b.Place.Column))
 	})
-	return slices.Compact(fs)
+	return slices.CompactFunc(fs, func(a, b Fault) bool { return a.Place == b.Place && a.Message == b.Message })
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -17,6 +19,7 @@ type rewriter struct {
 	local  []string
 	bare   map[*ast.IdentifierNode]bool // identifiers that stand for a whole value
 	needs  map[string]func(*scope) any
+	used   []string // names of local that it uses
 	faults Faults
 }
 
@@ -54,6 +57,9 @@ func (w *rewriter) member(n *ast.MemberNode) ast.Node {
 			return &ast.IdentifierNode{Value: key}
 		}
 	}
+	if isText {
+		w.column(n, property.Value)
+	}
 	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: "get"}, Arguments: []ast.Node{n.Node, n.Property}}
 }
 
@@ -62,6 +68,9 @@ func (w *rewriter) member(n *ast.MemberNode) ast.Node {
 func (w *rewriter) field(n ast.Node, base, name string) func(*scope) any {
 	switch base {
 	case "vb":
+		if n, err := strconv.Atoi(name); err == nil {
+			return func(s *scope) any { return s.nth(n) }
+		}
 		return func(s *scope) any { return s.varbind(name) }
 	case "vb_raw":
 		return func(s *scope) any { return s.rawVarbind(name) }
@@ -83,9 +92,9 @@ func (w *rewriter) call(n *ast.CallNode) {
 	}
 	delete(w.bare, callee)
 	switch {
-	case w.config.Functions[callee.Value] != nil:
 	case callee.Value == "lookup":
-		w.fault(n, "lookup() is not supported yet")
+		w.lookup(n)
+	case w.config.Functions[callee.Value] != nil:
 	case callee.Value == "now":
 		w.fault(n, "now() is not allowed in a rule: use received_at")
 	case callee.Value == "repeat" || callee.Value == "uniq" || callee.Value == "concat" || callee.Value == "flatten":
@@ -98,6 +107,15 @@ func (w *rewriter) call(n *ast.CallNode) {
 
 func (w *rewriter) operator(n *ast.BinaryNode) {
 	switch n.Operator {
+	case "==", "!=":
+		w.comparison(n.Left, n.Right)
+		w.comparison(n.Right, n.Left)
+	case "in":
+		if list, ok := n.Right.(*ast.ArrayNode); ok {
+			for _, item := range list.Nodes {
+				w.comparison(n.Left, item)
+			}
+		}
 	case "..":
 		w.fault(n, "ranges are not allowed in a rule: compare with >= and <=")
 	case "matches":
@@ -116,6 +134,7 @@ func (w *rewriter) operator(n *ast.BinaryNode) {
 func (w *rewriter) resolve() {
 	for n := range w.bare {
 		if slices.Contains(w.local, n.Value) {
+			w.used = append(w.used, n.Value)
 			continue
 		}
 		if get := w.roots[n.Value]; get != nil {
@@ -126,21 +145,26 @@ func (w *rewriter) resolve() {
 			w.fault(n, "item is only known in a rule whose match has an each")
 			continue
 		}
-		known := append(names(w.roots), w.local...)
-		w.fault(n, `unknown name "`+n.Value+`"`+suggest(n.Value, known))
+		w.fault(n, `unknown name "`+n.Value+`"`+w.suggest(n.Value))
 	}
 }
 
 // suggest helps with a name that may be meant as one, or as a text.
-func suggest(name string, known []string) string {
-	if s := DidYouMean(name, known); s != "" {
+func (w *rewriter) suggest(name string) string {
+	if contains([]string{"null", "NULL", "Nil", "None", "none", "undefined"}, name) {
+		return `; did you mean nil?`
+	}
+	if s := DidYouMean(name, append(slices.Clone(w.local), names(w.roots)...)); s != "" {
 		return s
+	}
+	if w.inText && strings.TrimSpace(w.text.Value) == name {
+		return ": neither the message gives it, nor enrich, nor extract or set of this rule"
 	}
 	return `; a text needs quotes inside: '"` + name + `"'`
 }
 
 func (w *rewriter) fault(n ast.Node, message string) {
-	w.faults = append(w.faults, Fault{w.place(n), message})
+	w.faults = append(w.faults, Fault{Place: w.place(n), Message: message})
 }
 
 func (w *rewriter) place(n ast.Node) Place { return w.text.At(n.Location().From) }

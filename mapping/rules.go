@@ -15,7 +15,14 @@ type Rules struct {
 	fields   map[string]map[string]func(*scope) any
 	namer    Namer
 	scopes   sync.Pool
-	warnings []Fault
+	warnings Faults
+
+	tables  *Tables
+	masks   masks // of events
+	stored  masks // of stored messages
+	windows []window
+	tests   []TestSpec
+	files   []string
 }
 
 // rule is one compiled rule.
@@ -30,6 +37,11 @@ type rule struct {
 	drop     bool
 	suppress bool
 	cont     bool
+
+	parent *template // unless_open; nil: there is none
+	gates  *Gates    // of what opens its problem, shared; nil: none
+	later  *Gates    // of what acknowledges or resolves it
+	posted *Gates    // of posted events that it changes
 }
 
 // The arms of a rule: what opens, acknowledges and resolves its problem.
@@ -49,10 +61,13 @@ type arm struct {
 	when     []*expression
 }
 
-// extraction takes a text apart; the first grok that fits names its parts.
+// extraction takes a text apart: the first grok that fits names its parts, or
+// decode gives the value of name.
 type extraction struct {
-	from  *expression // nil: message
-	groks []*Grok
+	from   *expression // nil: message
+	groks  []*Grok
+	name   string
+	decode decoder // nil: groks
 }
 
 type assignment struct {
@@ -80,7 +95,14 @@ func (rs *Rules) Len() int { return len(rs.rules) }
 
 // Warnings returns what is suspicious about the rules, but no error: rules
 // that can never match, names that are always nil.
-func (rs *Rules) Warnings() []Fault { return rs.warnings }
+func (rs *Rules) Warnings() Faults { return rs.warnings }
+
+// Tests returns the tests that the rules' files hold, in their order.
+func (rs *Rules) Tests() []TestSpec { return rs.tests }
+
+// Files returns the files that the rules were read from, with those of their
+// tables: when one of them changes, the rules are to be read again.
+func (rs *Rules) Files() []string { return rs.files }
 
 // Apply adds the events that m makes to out: none where no rule matches, one,
 // or many where rules say continue or each. A rule that says drop adds an
@@ -185,7 +207,10 @@ func (s *scope) applyAll(r *rule, each *expression, set armSet) bool {
 	if each == nil {
 		return s.applyOne(r, set)
 	}
-	defer delete(s.env, "item")
+	defer func() {
+		delete(s.env, "item")
+		s.looked = false
+	}()
 	list, err := each.run(s)
 	if err != nil {
 		s.fail(err)
@@ -198,10 +223,10 @@ func (s *scope) applyAll(r *rule, each *expression, set armSet) bool {
 			return matched
 		}
 		if i == maxItems {
-			s.fail(Fault{each.text.Place, "only the first 1000 elements were looked at"})
+			s.fail(Fault{Place: each.text.Place, Message: "only the first 1000 elements were looked at"})
 			return matched
 		}
-		s.env["item"] = item
+		s.env["item"], s.looked = item, false
 		matched = s.applyOne(r, set) || matched
 	}
 }
@@ -252,23 +277,34 @@ func (s *scope) extract(r *rule) bool {
 }
 
 func (s *scope) attempt(all []extraction) bool {
-	for _, x := range all {
-		value := s.text()
-		if x.from != nil {
-			v, err := x.from.run(s)
-			if err != nil {
-				s.fail(err)
-			}
-			if v == nil {
-				return false
-			}
-			value = text(v)
-		}
-		if !s.fits(x.groks, value) {
+	for i := range all {
+		if !s.extracts(&all[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func (s *scope) extracts(x *extraction) bool {
+	value := s.text()
+	if x.from != nil {
+		v, err := x.from.run(s)
+		if err != nil {
+			s.fail(err)
+		}
+		if v == nil {
+			return false
+		}
+		value = text(v)
+	}
+	if x.decode == nil {
+		return s.fits(x.groks, value)
+	}
+	v, ok := x.decode(clip(value, maxExtractBytes))
+	if ok {
+		s.env[x.name] = v
+	}
+	return ok
 }
 
 func (s *scope) fits(groks []*Grok, value string) bool {

@@ -21,11 +21,14 @@ type scope struct {
 
 	named   []named // m's varbinds with their names; valid when hasNames
 	hasName bool
-	message []byte  // the message as JSON, once it was asked for; events share it
-	made    int     // events that the message has made
-	buf     []byte  // texts are put together in it
-	json    []byte  // payloads are written into it
-	posted  *posted // the event that a program posted to one of PagerDuty's own paths
+	message []byte   // the message as JSON, once it was asked for; events share it
+	made    int      // events that the message has made
+	buf     []byte   // texts are put together in it
+	json    []byte   // payloads are written into it
+	posted  *posted  // the event that a program posted to one of PagerDuty's own paths
+	webhook *webhook // the payload that is sent on, where it is one
+	window  *Window  // the maintenance window that the message falls into; valid when looked
+	looked  bool
 }
 
 // named is a varbind with what the Namer says about it.
@@ -38,11 +41,12 @@ type named struct {
 func (s *scope) begin(rules *Rules, m *ingest.Message, out *Result) {
 	s.rules, s.m, s.out = rules, m, out
 	s.rule, s.hasName, s.message, s.made, s.posted = "", false, nil, 0, nil
+	s.window, s.looked = nil, false
 }
 
 // end lets go of the message.
 func (s *scope) end() {
-	s.m, s.out, s.message, s.posted = nil, nil, nil, nil
+	s.m, s.out, s.message, s.posted, s.webhook, s.window = nil, nil, nil, nil, nil, nil
 	clear(s.env)
 	clear(s.named)
 	clear(s.vm.Stack[:cap(s.vm.Stack)])

@@ -62,11 +62,11 @@ func (t *template) text(s *scope, key bool) (string, error) {
 			return "", err
 		}
 		if v == nil && key {
-			return "", Fault{p.expr.text.Place, errNil.Error()}
+			return "", Fault{Place: p.expr.text.Place, Message: errNil.Error()}
 		}
 		s.buf = append(s.buf, text(v)...)
 		if len(s.buf) > maxValueBytes {
-			return "", Fault{t.place, errTooLarge.Error()}
+			return "", Fault{Place: t.place, Message: errTooLarge.Error()}
 		}
 	}
 	return string(s.buf), nil
@@ -111,7 +111,7 @@ func placed(err error, at Place) error {
 	if errors.As(err, &f) {
 		return err
 	}
-	return Fault{at, err.Error()}
+	return Fault{Place: at, Message: err.Error()}
 }
 
 // template compiles a value. local are the names that the rule gives.
@@ -160,9 +160,11 @@ func (c *exprCompiler) textTemplate(t *template, x Text, local []string) (faults
 			n := closing(rest)
 			if n < 0 {
 				at := x.At(utf8.RuneCountInString(x.Value[:i]))
-				return append(faults, Fault{at, "this ${ has no closing }; write $${ for the characters themselves"})
+				return append(faults, Fault{Place: at, Message: "this ${ has no closing }; write $${ for the characters themselves"})
 			}
+			c.inText = true
 			e, fs := c.compile(x.slice(i+2, i+n), local, 0)
+			c.inText = false
 			faults = append(faults, fs...)
 			flush()
 			t.parts = append(t.parts, part{expr: e})

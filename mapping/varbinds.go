@@ -37,12 +37,40 @@ func (v *named) is(name string) bool {
 	return ok && (rest == "" || rest[0] == '.' && rest[1:] == v.instance)
 }
 
-// varbind is vb.name: the value of the first varbind of that name.
+// varbind is vb.name: the value of the first varbind of that name, or, where
+// name is an OID that no varbind has, of the first one below it.
 func (s *scope) varbind(name string) any {
+	name = strings.TrimPrefix(name, ".")
 	for i, v := range s.names() {
 		if v.is(name) {
 			return s.meaning(&s.named[i])
 		}
+	}
+	if i := s.below(name); i >= 0 {
+		return s.meaning(&s.names()[i])
+	}
+	return nil
+}
+
+// below returns the index of the first varbind whose OID starts with that of
+// an object; -1: there is none.
+func (s *scope) below(oid string) int {
+	if s.m.Trap == nil || !isOID(oid) {
+		return -1
+	}
+	for i := range s.m.Trap.Varbinds {
+		if rest, ok := strings.CutPrefix(s.m.Trap.Varbinds[i].OID, oid); ok && strings.HasPrefix(rest, ".") {
+			return i
+		}
+	}
+	return -1
+}
+
+// nth is vb["3"]: the value of the varbind at a position, the first of which
+// is 1.
+func (s *scope) nth(n int) any {
+	if all := s.names(); 0 < n && n <= len(all) {
+		return s.meaning(&s.named[n-1])
 	}
 	return nil
 }
@@ -74,6 +102,9 @@ func (s *scope) rawVarbind(oid string) any {
 		if v.OID == oid {
 			return plain(v.Value)
 		}
+	}
+	if i := s.below(oid); i >= 0 {
+		return plain(s.m.Trap.Varbinds[i].Value)
 	}
 	return nil
 }
@@ -113,7 +144,8 @@ func (s *scope) rawVarbinds() any {
 }
 
 // index is the instance of the trap's objects: that of its first varbind that
-// is a column of a table.
+// is a column of a table. Where no module knows one it is guessed, so that
+// different objects of an unknown table are not taken for one.
 func (s *scope) index() string {
 	for _, v := range s.names() {
 		if v.label == "" {
@@ -123,7 +155,41 @@ func (s *scope) index() string {
 			return index
 		}
 	}
-	return ""
+	return s.guessedIndex()
+}
+
+// guessedIndex is what the OIDs of the varbinds that no module knows end with,
+// all alike: columns of one row differ before their instance. A single one is
+// named by its whole OID. What ends with 0 is a scalar, and tells no objects
+// apart.
+func (s *scope) guessedIndex() string {
+	common, n := "", 0
+	for _, v := range s.names() {
+		if v.label != "" || strings.HasSuffix(v.OID, ".0") {
+			continue
+		}
+		if n++; n == 1 {
+			common = v.OID
+		} else if v.OID != common {
+			common = commonEnd(common, v.OID)
+		}
+	}
+	return common
+}
+
+// commonEnd returns the parts that two OIDs end with, both alike.
+func commonEnd(a, b string) string {
+	n, at := 0, 0 // bytes that are alike; those of whole parts
+	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+		if a[len(a)-1-n] == '.' {
+			at = n
+		}
+		n++
+	}
+	if n == len(b) && n < len(a) && a[len(a)-1-n] == '.' || n == len(a) && n < len(b) && b[len(b)-1-n] == '.' {
+		at = n
+	}
+	return a[len(a)-at:]
 }
 
 // trapName is the notification's MODULE::name, or its OID where no module

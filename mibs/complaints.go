@@ -11,14 +11,14 @@ import (
 // complaints are what the model says is wrong with the modules of folders and
 // takes names or meanings away. What is of one kind in one module is told
 // once, with how often it comes.
-func complaints(model *mib.Mib, folders *source) []Warning {
+func complaints(model *mib.Mib, folders *source, names []string) []Warning {
 	type kind struct{ module, code, from string }
 	seen := map[kind]int{} // index into warnings
 	var warnings []Warning
 	var more []int
 	for _, d := range model.Diagnostics() {
-		module, ok := folders.modules[d.Module]
-		if !ok || !d.Severity.AtLeast(mib.SeverityError) {
+		module := folders.module(d.Module)
+		if module == nil || !slices.Contains(names, d.Module) || !d.Severity.AtLeast(mib.SeverityError) || isStyle(d) {
 			continue
 		}
 		k := kind{d.Module, d.Code, missingModule(d)}
@@ -27,7 +27,7 @@ func complaints(model *mib.Mib, folders *source) []Warning {
 			continue
 		}
 		seen[k] = len(warnings)
-		warnings = append(warnings, Warning{Module: d.Module, File: module.Path, Line: d.Line, Text: complaint(d, k.from)})
+		warnings = append(warnings, Warning{Module: d.Module, File: module.path, Line: d.Line, Text: complaint(d, k.from)})
 		more = append(more, 0)
 	}
 	for i, n := range more {
@@ -35,14 +35,17 @@ func complaints(model *mib.Mib, folders *source) []Warning {
 			warnings[i].Text += fmt.Sprintf(" (and %d more of this kind)", n)
 		}
 	}
-	for _, name := range folders.names {
-		if model.Module(name) == nil {
-			warnings = append(warnings, Warning{Module: name, File: folders.modules[name].Path, Text: "is left out: its beginning could not be read"})
+	for _, name := range names {
+		if m := folders.module(name); m != nil && model.Module(name) == nil {
+			warnings = append(warnings, Warning{Module: name, File: m.path, Text: "is left out: its beginning could not be read"})
 		}
 	}
 	slices.SortStableFunc(warnings, func(a, b Warning) int { return strings.Compare(a.File, b.File) })
 	return warnings
 }
+
+// isStyle says whether what is wrong takes nothing away.
+func isStyle(d mib.Diagnostic) bool { return strings.HasPrefix(d.Code, "identifier-") }
 
 func complaint(d mib.Diagnostic, missing string) string {
 	if missing != "" {

@@ -1,6 +1,9 @@
 package mibs
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,61 +11,62 @@ import (
 	"github.com/golangsnmp/gomib/mib"
 )
 
-// flattener turns gomib's model, which holds all text of the modules, into
-// the little that naming and reading notifications takes. Strings are copied,
-// so that the model can be collected.
-type flattener struct {
-	modules  *Modules
-	builtIn  map[string]bool
-	syntaxes map[string]*syntax // by all that they say
-	strings  map[string]string
-	ranks    map[*node]int
-}
-
-func newFlattener(builtIn []string) *flattener {
-	f := &flattener{
-		modules:  &Modules{byOID: map[string]*node{}, byLabel: map[string][]*node{}},
-		builtIn:  map[string]bool{},
-		syntaxes: map[string]*syntax{},
-		strings:  map[string]string{},
-		ranks:    map[*node]int{},
+// addModel takes over what the named modules of gomib's model define, or all
+// modules where names is nil: the little that naming and reading notifications takes: the model holds all
+// text of the modules. Strings are copied, so that it can be collected.
+// first is where names begin among all modules.
+func (b *builder) addModel(model *mib.Mib, names []string, first uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	orders := map[string]uint32{}
+	for i, name := range names {
+		orders[name] = first + uint32(i)
 	}
-	for _, name := range builtIn {
-		f.builtIn[name] = true
-	}
-	return f
-}
-
-// add takes over what a model defines, except labels of a module that were
-// added before.
-func (f *flattener) add(model *mib.Mib) {
-	for _, module := range model.Modules() {
-		f.addModule(module)
-	}
-	for n := range model.Nodes() {
-		if n.Name() != "" && n.Module() != nil && isPlain(n) {
-			f.put(&node{module: n.Module().Name(), label: n.Name(), oid: n.OID().String()}, n.Module())
+	if names == nil {
+		for _, module := range model.Modules() {
+			orders[module.Name()] = first
 		}
 	}
+	for _, module := range model.Modules() {
+		if order, ok := orders[module.Name()]; ok {
+			b.addModule(module, order)
+		}
+	}
+	for n := range model.Nodes() {
+		if n.Name() == "" || strings.HasPrefix(n.Name(), mendedPrefix) || n.Module() == nil || !isPlain(n) {
+			continue
+		}
+		order, ok := orders[n.Module().Name()]
+		if !ok {
+			continue
+		}
+		b.add(b.finding(n.Module(), plain, order), n.Name(), n.OID())
+	}
 }
 
-func (f *flattener) addModule(module *mib.Module) {
-	if name := module.Name(); !slices.Contains(f.modules.names, name) {
-		f.modules.names = append(f.modules.names, strings.Clone(name))
+func (b *builder) addModule(module *mib.Module, order uint32) {
+	i := b.module(module.Name())
+	if m := &b.modules[i]; m.File == "" {
+		m.File = strings.Clone(module.SourcePath())
 	}
 	for _, o := range module.Objects() {
 		if oid := o.OID(); oid != nil {
-			f.put(f.object(o, &node{module: module.Name(), label: o.Name(), oid: oid.String()}), module)
+			b.add(b.object(o, module, order), o.Name(), oid)
 		}
 	}
 	for _, t := range module.Notifications() {
-		if oid := t.OID(); oid != nil {
-			n := &node{module: module.Name(), label: t.Name(), oid: oid.String(), kind: notification}
-			for _, o := range t.Objects() {
-				n.objects = append(n.objects, f.intern(o.Name()))
-			}
-			f.put(n, module)
+		oid := t.OID()
+		if oid == nil || len(t.Name()) > 0xff {
+			continue
 		}
+		b.add(b.finding(module, notice, order), t.Name(), oid)
+		c := carried{module: i, label: b.keep(t.Name())}
+		for _, o := range t.Objects() {
+			if o.Module() != nil && len(o.Name()) <= 0xff {
+				c.objects = append(c.objects, objectName{b.module(o.Module().Name()), b.keep(o.Name())})
+			}
+		}
+		b.notes = append(b.notes, c)
 	}
 }
 
@@ -71,121 +75,119 @@ func isPlain(n *mib.Node) bool {
 		n.Group() == nil && n.Compliance() == nil && n.Capability() == nil
 }
 
-// done returns the modules, which must not change from then on.
-func (f *flattener) done() *Modules {
-	slices.Sort(f.modules.names)
-	for _, nodes := range f.modules.byLabel {
-		slices.SortFunc(nodes, func(a, b *node) int { return strings.Compare(a.module, b.module) })
+// finding starts a definition of a module. Its rank says how good it is: what
+// has a meaning before a mere name, what is built in before what is not, SMIv2
+// before SMIv1.
+func (b *builder) finding(module *mib.Module, k kind, order uint32) finding {
+	f := finding{order: order, module: b.module(module.Name()), kind: k, syntax: none, index: none}
+	if k != plain {
+		f.rank += 4
 	}
-	return f.modules
-}
-
-// put files a node under its label, and under its OID where no better one
-// has it: modules define each other's objects anew.
-func (f *flattener) put(n *node, module *mib.Module) {
-	n.module, n.label = f.intern(n.module), f.intern(n.label)
-	same := f.modules.byLabel[n.label]
-	if slices.ContainsFunc(same, func(s *node) bool { return s.module == n.module }) {
-		return
-	}
-	f.modules.byLabel[n.label] = append(same, n)
-	rank := f.rank(n, module)
-	if held := f.modules.byOID[n.oid]; held == nil || rank > f.ranks[held] {
-		f.modules.byOID[n.oid], f.ranks[n] = n, rank
-		f.modules.longest = max(f.modules.longest, len(n.oid))
-	}
-}
-
-// rank says how good a definition of an OID is: what has a meaning before a
-// mere name, what is built in before what is not, SMIv2 before SMIv1.
-func (f *flattener) rank(n *node, module *mib.Module) int {
-	rank := 0
-	if n.kind != plain {
-		rank += 4
-	}
-	if f.builtIn[n.module] {
-		rank += 2
+	if b.builtIn[module.Name()] {
+		f.rank += 2
 	}
 	if module.Language() == mib.LanguageSMIv2 {
-		rank++
+		f.rank++
 	}
-	return rank
+	return f
 }
 
-func (f *flattener) intern(s string) string {
-	if held, ok := f.strings[s]; ok {
-		return held
-	}
-	s = strings.Clone(s)
-	f.strings[s] = s
-	return s
-}
-
-func (f *flattener) object(o *mib.Object, n *node) *node {
+func (b *builder) object(o *mib.Object, module *mib.Module, order uint32) finding {
 	switch {
 	case o.IsTable() || o.IsRow():
-		n.kind = table
+		return b.finding(module, table, order)
 	case o.IsColumn():
-		n.kind, n.syntax, n.index = column, f.syntax(o), f.index(o.Row())
-	default:
-		n.kind, n.syntax = scalar, f.syntax(o)
+		f := b.finding(module, column, order)
+		f.syntax, f.index = b.syntax(o), b.index(o.Row())
+		return f
 	}
-	return n
+	f := b.finding(module, scalar, order)
+	f.syntax = b.syntax(o)
+	return f
 }
 
-// index returns nil where the INDEX clause of a row is not fully known.
-func (f *flattener) index(row *mib.Object) []part {
+// index returns the INDEX clause of a row, none where it is not fully known.
+func (b *builder) index(row *mib.Object) uint32 {
 	var parts []part
+	var key []byte
+	typed := false
 	for _, e := range row.EffectiveIndexes() {
-		p := part{syntax: f.syntax(e.Object), implied: e.Implied}
+		i := b.syntax(e.Object)
+		p := part{syntax: b.syntaxes[i], implied: e.Implied}
 		if p.base == other {
-			return nil
+			return none
 		}
-		p.typed = p.base == address && len(parts) > 0 && parts[len(parts)-1].base == addressType
+		typed = typed || p.base == addressType
+		p.typed = p.base == address && typed
 		parts = append(parts, p)
+		key = binary.AppendUvarint(key, uint64(i)<<1|uint64(boolToInt(e.Implied)))
 	}
-	return parts
+	if len(parts) == 0 {
+		return none
+	}
+	i, ok := b.clauses[string(key)]
+	if !ok {
+		i = uint32(len(b.indexes))
+		b.indexes = append(b.indexes, parts)
+		b.clauses[string(key)] = i
+	}
+	return i
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // syntax returns the syntax of an object, the same for all that have the same.
-func (f *flattener) syntax(o *mib.Object) *syntax {
-	base, hint, size := baseOf(o), hintOf(o), 0
-	if s := o.EffectiveSizes(); len(s) == 1 && s[0].Min == s[0].Max && 0 < s[0].Min && s[0].Min <= 0xffff {
-		size = int(s[0].Min)
-	}
+func (b *builder) syntax(o *mib.Object) uint32 {
+	base, hint, size := baseOf(o), hintOf(o), sizeOf(o)
 	enums, bits := o.EffectiveEnums(), o.EffectiveBits()
-	key := fmt.Sprint(base, hint, "\n", size, enums, bits)
-	if s := f.syntaxes[key]; s != nil {
-		return s
+	key := sha256.Sum256(fmt.Append(nil, base, hint, "\n", size, enums, bits))
+	if i, ok := b.kinds[key]; ok {
+		return i
 	}
-	s := &syntax{base: base, size: size}
+	s := &syntax{base: base, size: size, moment: hint == momentHint && base == octetString}
 	switch base {
 	case number, addressType:
-		s.integer, s.enums = newIntegerHint(hint), f.labels(enums)
+		s.integer, s.enums = newIntegerHint(hint), b.labels(enums)
 	case octetString:
 		s.octets = newOctetHint(hint)
 	case bitSet:
-		s.bits = f.positions(bits)
+		s.bits = b.positions(bits)
 	case address, ipAddress, objectID, other:
 	}
-	f.syntaxes[key] = s
-	return s
+	i := uint32(len(b.syntaxes))
+	b.syntaxes = append(b.syntaxes, s)
+	b.kinds[key] = i
+	return i
 }
 
-func (f *flattener) labels(values []mib.NamedValue) map[int64]any {
-	if len(values) == 0 {
-		return nil
+// sizeOf returns how many octets an object always has, 0 where that varies.
+func sizeOf(o *mib.Object) uint16 {
+	if s := o.EffectiveSizes(); len(s) == 1 && s[0].Min == s[0].Max && 0 < s[0].Min && s[0].Min <= 0xffff {
+		return uint16(s[0].Min)
 	}
-	labels := make(map[int64]any, len(values))
+	return 0
+}
+
+// labels returns the labels of an enumeration, the first where a number has
+// several.
+func (b *builder) labels(values []mib.NamedValue) (e enumeration) {
+	values = slices.DeleteFunc(slices.Clone(values), func(v mib.NamedValue) bool { return v.Value != int64(int32(v.Value)) })
+	slices.SortStableFunc(values, func(x, y mib.NamedValue) int { return cmp.Compare(x.Value, y.Value) })
+	values = slices.CompactFunc(values, func(x, y mib.NamedValue) bool { return x.Value == y.Value })
 	for _, v := range values {
-		if _, taken := labels[v.Value]; !taken {
-			labels[v.Value] = f.intern(v.Label)
-		}
+		e.values = append(e.values, int32(v.Value))
+		e.labels = append(e.labels, b.word(asWritten(v.Label)))
 	}
-	return labels
+	e.values, e.labels = slices.Clip(e.values), slices.Clip(e.labels)
+	return e
 }
 
-func (f *flattener) positions(values []mib.NamedValue) []string {
+func (b *builder) positions(values []mib.NamedValue) []string {
 	bits := []string{}
 	for _, v := range values {
 		if v.Value < 0 || v.Value > 0xffff {
@@ -194,22 +196,31 @@ func (f *flattener) positions(values []mib.NamedValue) []string {
 		if more := int(v.Value) + 1 - len(bits); more > 0 {
 			bits = append(bits, make([]string, more)...)
 		}
-		bits[v.Value] = f.intern(v.Label)
+		bits[v.Value], _ = b.word(asWritten(v.Label)).(string)
 	}
-	return bits
+	return slices.Clip(bits)
 }
 
-// hintOf returns the DISPLAY-HINT of an object. SMIv1 knows none, so that its
-// conventions have those that SNMPv2-TC gave them.
+// momentHint is the DISPLAY-HINT of DateAndTime, by which it is known whatever
+// a module calls it.
+const momentHint = "2d-1d-1d,1d:1d:1d.1d,1a1d:1d"
+
+// hintOf returns the DISPLAY-HINT of an object. SMIv1 knows none, so that
+// conventions of the names that SNMPv2-TC has, and vendors' own for MAC
+// addresses, have the hints that it gave them.
 func hintOf(o *mib.Object) string {
 	if hint := o.EffectiveDisplayHint(); hint != "" {
 		return hint
 	}
 	for t := o.Type(); t != nil; t = t.Parent() {
-		switch t.Name() {
-		case "DisplayString":
+		switch name := strings.ToLower(t.Name()); {
+		case name == "displaystring" || name == "ownerstring":
 			return "255a"
-		case "PhysAddress", "MacAddress":
+		case name == "snmpadminstring" || name == "utf8string":
+			return "255t"
+		case name == "dateandtime":
+			return momentHint
+		case name == "physaddress" || name == "macaddress" || strings.HasSuffix(name, "macaddress") && sizeOf(o) == 6:
 			return "1x:"
 		}
 	}

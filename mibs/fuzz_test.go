@@ -40,9 +40,10 @@ func FuzzIndex(f *testing.F) {
 		if instance == "" {
 			return
 		}
-		for oid, n := range m.byOID {
-			if n.kind == column && m.Index(oid+"."+instance) == "" && isOID(instance) {
-				t.Errorf("%s.%s has no index", n.label, instance)
+		for i := range m.defs {
+			d := &m.defs[i]
+			if d.kind == column && m.Index(m.tree.oid(d.node)+"."+instance) == "" && isOID(instance) {
+				t.Errorf("%s.%s has no index", m.label(d), instance)
 			}
 		}
 	})
@@ -72,20 +73,20 @@ func FuzzModuleText(f *testing.F) {
 	f.Add([]byte("A DEFINITIONS ::= BEGIN B DEFINITIONS ::= BEGIN"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := newSource()
-		warnings := s.addText("fuzz", text)
+		warnings := s.index("fuzz", text, true)
 		if len(s.names) == 0 {
 			if len(warnings) == 0 {
 				t.Error("neither a module nor a warning")
 			}
 			return
 		}
-		flat := newFlattener(nil)
-		for _, w := range readFolders(context.Background(), flat, s, s) {
+		b := newBuilder(nil)
+		for _, w := range readFolders(context.Background(), b, s, s) {
 			if w.File != "fuzz" {
 				t.Error(w)
 			}
 		}
-		m := flat.done()
+		m := b.done()
 		for _, name := range m.Names() {
 			m.Notifications(name)
 		}

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // integerHint is a DISPLAY-HINT for integers (RFC 2579 section 3.1).
@@ -56,11 +57,11 @@ type octetHint struct {
 // octetSpec is one octet-format specification of RFC 2579 section 3.1, by its
 // five parts.
 type octetSpec struct {
-	repeat     bool // an octet before says how often it is used
-	length     int  // octets that each use takes
-	format     byte // x, d, o, a or t
-	separator  byte // after each use; 0: none
-	terminator byte // after all uses of a repeat; 0: none
+	repeat     bool   // an octet before says how often it is used
+	length     int    // octets that each use takes
+	format     byte   // x, d, o, a or t
+	separator  string // a character after each use, or empty
+	terminator string // a character after all uses of a repeat, or empty
 }
 
 // newOctetHint returns nil for a hint that it does not understand.
@@ -72,7 +73,7 @@ func newOctetHint(s string) *octetHint {
 		if spec, s, ok = parseSpec(s); !ok {
 			return nil
 		}
-		h.text = h.text && !spec.repeat && spec.separator == 0 && (spec.format == 'a' || spec.format == 't')
+		h.text = h.text && !spec.repeat && spec.separator == "" && (spec.format == 'a' || spec.format == 't')
 		h.specs = append(h.specs, spec)
 	}
 	if n := len(h.specs); n == 0 || h.specs[n-1].length == 0 && !h.specs[n-1].repeat {
@@ -89,7 +90,7 @@ func parseSpec(s string) (spec octetSpec, rest string, ok bool) {
 		return spec, "", false
 	}
 	spec.length, spec.format, s = length, s[digits], s[digits+1:]
-	if s, spec.separator = cutSeparator(s); spec.separator != 0 && spec.repeat {
+	if s, spec.separator = cutSeparator(s); spec.separator != "" && spec.repeat {
 		s, spec.terminator = cutSeparator(s)
 	}
 	return spec, s, true
@@ -103,11 +104,12 @@ func cutByte(s string, c byte) (rest string, found bool) {
 }
 
 // cutSeparator cuts a character that is neither a digit nor a star.
-func cutSeparator(s string) (rest string, c byte) {
+func cutSeparator(s string) (rest, c string) {
 	if s == "" || s[0] == '*' || '0' <= s[0] && s[0] <= '9' {
-		return s, 0
+		return s, ""
 	}
-	return s[1:], s[0]
+	_, n := utf8.DecodeRuneInString(s)
+	return s[n:], s[:n]
 }
 
 // format writes b as the hint says; ok is false where the hint wants text and
@@ -139,12 +141,12 @@ func (s *octetSpec) format1(out, b []byte) (_, rest []byte, ok bool) {
 			return nil, nil, false
 		}
 		b = b[n:]
-		if s.separator != 0 && len(b) > 0 && (i < uses-1 || s.terminator == 0) {
-			out = append(out, s.separator)
+		if s.separator != "" && len(b) > 0 && (i < uses-1 || s.terminator == "") {
+			out = append(out, s.separator...)
 		}
 	}
-	if s.terminator != 0 && len(b) > 0 {
-		out = append(out, s.terminator)
+	if s.terminator != "" && len(b) > 0 {
+		out = append(out, s.terminator...)
 	}
 	return out, b, true
 }

@@ -33,6 +33,7 @@ func TestOctetHints(t *testing.T) {
 	f("*1d.", "\x02\x01\x02\x01\x03", "1.2.3")
 	f("*1x:-1d", "\x03\xaa\xbb\xcc\x07", "aa:bb:cc-7")
 	f("0a[1d]", "\x07", "[7")
+	f("1d°1d·", "\x07\x08", "7°8")
 	f("1a", "", "")
 	f("2d", "\x01\x00\x07", "2567") // the last one is used again, and takes what is left
 	f("9d", "\x01\x00\x00\x00\x00\x00\x00\x00\x00", "18446744073709551616")
@@ -85,4 +86,40 @@ func TestIntegerHints(t *testing.T) {
 	f("x", -255, "-ff")
 	f("o", 8, "10")
 	f("b", 5, "101")
+}
+
+func TestMomentsReadAsRFC3339(t *testing.T) {
+	s := &syntax{base: octetString, moment: true, octets: newOctetHint(momentHint)}
+	f := func(octets, want string) {
+		t.Helper()
+		if got, ok := s.text([]byte(octets)); !ok || got != want {
+			t.Errorf("%x: %q %t, want %q", octets, got, ok, want)
+		}
+	}
+	f("\x07\xea\x0b\x17\x03\x1b\x09\x00-\x04\x00", "2026-11-23T03:27:09-04:00")
+	f("\x07\xea\x0b\x17\x03\x1b\x09\x05+\x05\x1e", "2026-11-23T03:27:09.5+05:30")
+	f("\x07\xea\x0b\x17\x03\x1b\x09\x00", "2026-11-23T03:27:09")
+	f("\x07\xe8\x02\x1d\x00\x00\x00\x00", "2024-02-29T00:00:00")
+	// What is no time is as the hint has it.
+	f("\x07\xea\x02\x1d\x00\x00\x00\x00", "2026-2-29,0:0:0.0")
+	f("\x00\x00\x00\x00\x00\x00\x00\x00", "0-0-0,0:0:0.0")
+	f("\x07\xea\x0d\x17\x03\x1b\x09\x00", "2026-13-23,3:27:9.0")
+	f("\x07\xea\x0b\x17\x18\x1b\x09\x00", "2026-11-23,24:27:9.0")
+	f("\x07\xea\x0b\x17\x03\x1b\x09\x00+\x63\x00", "2026-11-23,3:27:9.0,+99:0")
+}
+
+func TestAddressesReadByTheirLength(t *testing.T) {
+	s := &syntax{base: address}
+	f := func(octets, want string) {
+		t.Helper()
+		if got, ok := s.text([]byte(octets)); !ok || got != want {
+			t.Errorf("%x: %q %t, want %q", octets, got, ok, want)
+		}
+	}
+	f("\xc0\x00\x02\x01", "192.0.2.1")
+	f("\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x07", "fe80::1%7")
+	f("\xc0\x00\x02\x01\x00\x00\x00\x07", "192.0.2.1%7")
+	f("host.example.com", "host.example.com") // as long as an IPv6 address
+	f("router-1", "router-1")                 // as an IPv4 address with a zone
+	f("a.example", "a.example")
 }

@@ -11,7 +11,7 @@ import (
 type part struct {
 	*syntax
 	implied bool // IMPLIED: takes all that is left, without its length
-	typed   bool // an InetAddress after its InetAddressType, which goes unsaid
+	typed   bool // an InetAddress with its InetAddressType before it, which goes unsaid
 }
 
 // decode reads an instance by the parts of an INDEX clause (RFC 2578 section
@@ -20,7 +20,7 @@ func decode(parts []part, instance string) (text string, ok bool) {
 	if len(parts) == 0 {
 		return "", false
 	}
-	if len(parts) == 1 && parts[0].base == number && parts[0].enums == nil && parts[0].integer == nil {
+	if len(parts) == 1 && parts[0].base == number && parts[0].enums.values == nil && parts[0].integer == nil {
 		return instance, !strings.Contains(instance, ".")
 	}
 	var buf [32]uint32
@@ -29,12 +29,14 @@ func decode(parts []part, instance string) (text string, ok bool) {
 		return "", false
 	}
 	out := make([]byte, 0, len(instance))
-	for i, p := range parts {
+	kind := -1
+	for i := range parts {
+		p := &parts[i]
 		var s string
-		if s, arcs, ok = p.read(arcs); !ok {
+		if s, arcs, ok = p.read(arcs, &kind); !ok {
 			return "", false
 		}
-		if p.base == addressType && i+1 < len(parts) && parts[i+1].typed {
+		if p.base == addressType && governs(parts[i+1:]) {
 			continue
 		}
 		if len(out) > 0 {
@@ -43,6 +45,17 @@ func decode(parts []part, instance string) (text string, ok bool) {
 		out = append(out, s...)
 	}
 	return string(out), len(arcs) == 0
+}
+
+// governs says whether an InetAddressType is that of an address among the
+// parts after it.
+func governs(after []part) bool {
+	for i := range after {
+		if after[i].typed || after[i].base == addressType {
+			return after[i].typed
+		}
+	}
+	return false
 }
 
 func appendArcs(arcs []uint32, oid string) (_ []uint32, ok bool) {
@@ -60,15 +73,19 @@ func appendArcs(arcs []uint32, oid string) (_ []uint32, ok bool) {
 	}
 }
 
-// read takes one part off arcs.
-func (p *part) read(arcs []uint32) (text string, rest []uint32, ok bool) {
+// read takes one part off arcs. kind is the last InetAddressType that was
+// read, which says what an address after it is.
+func (p *part) read(arcs []uint32, kind *int) (text string, rest []uint32, ok bool) {
 	n, arcs, ok := p.take(arcs)
 	if !ok {
 		return "", nil, false
 	}
 	taken, rest := arcs[:n], arcs[n:]
 	switch p.base {
-	case number, addressType:
+	case addressType:
+		*kind = int(taken[0])
+		return p.numberText(taken[0]), rest, true
+	case number:
 		return p.numberText(taken[0]), rest, true
 	case objectID:
 		return joinArcs(taken), rest, true
@@ -81,8 +98,16 @@ func (p *part) read(arcs []uint32) (text string, rest []uint32, ok bool) {
 		}
 		b = append(b, byte(arc))
 	}
+	if p.typed && *kind == addressDNS {
+		if s, ok := printable(b); ok {
+			return s, rest, true
+		}
+	}
 	return p.octetsText(b), rest, true
 }
+
+// addressDNS is the InetAddressType of a domain name (RFC 4001 section 3).
+const addressDNS = 16
 
 // take returns how many of arcs are the part's, after the length that comes
 // before them where it is not known otherwise.
@@ -95,7 +120,7 @@ func (p *part) take(arcs []uint32) (n int, rest []uint32, ok bool) {
 	case p.implied:
 		n = len(arcs)
 	case p.size > 0:
-		n = p.size
+		n = int(p.size)
 	case len(arcs) == 0 || uint64(arcs[0]) > uint64(len(arcs)-1):
 		return 0, nil, false
 	default:
@@ -105,7 +130,7 @@ func (p *part) take(arcs []uint32) (n int, rest []uint32, ok bool) {
 }
 
 func (p *part) numberText(arc uint32) string {
-	if label, ok := p.enums[int64(arc)].(string); ok {
+	if label, ok := p.enums.label(int64(arc)).(string); ok {
 		return label
 	}
 	return strconv.FormatUint(uint64(arc), 10)
@@ -125,15 +150,4 @@ func (p *part) octetsText(b []byte) string {
 		return s
 	}
 	return "0x" + hex.EncodeToString(b)
-}
-
-func joinArcs(arcs []uint32) string {
-	var b []byte
-	for i, arc := range arcs {
-		if i > 0 {
-			b = append(b, '.')
-		}
-		b = strconv.AppendUint(b, uint64(arc), 10)
-	}
-	return string(b)
 }

@@ -51,7 +51,7 @@ func TestIndexReadsEveryKindOfPart(t *testing.T) {
 	integer := part{syntax: &syntax{base: number}}
 	text, implied := part{syntax: plainText}, part{syntax: plainText, implied: true}
 	oid := part{syntax: &syntax{base: objectID}}
-	kind := part{syntax: &syntax{base: addressType, enums: map[int64]any{1: "ipv4", 2: "ipv6"}}}
+	kind := part{syntax: &syntax{base: addressType, enums: enumeration{[]int32{1, 2}, []any{"ipv4", "ipv6"}}}}
 	untyped := part{syntax: &syntax{base: address}}
 	typed := part{syntax: &syntax{base: address}, typed: true}
 
@@ -70,6 +70,10 @@ func TestIndexReadsEveryKindOfPart(t *testing.T) {
 	f("2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.1.65001", "2001:db8::1.65001", kind, typed, integer)
 	f("16.3.97.46.98", "a.b", kind, typed)
 	f("1.4.192.0.2", "", kind, typed)
+	f("16.4.104.111.115.116", "host", kind, typed) // a name of four letters, not 104.111.115.116
+	f("1.4.192.0.2.1.4.192.0.2.2", "192.0.2.1.192.0.2.2", kind, typed, typed)
+	f("1.7.4.192.0.2.1", "7.192.0.2.1", kind, integer, typed)
+	f("1.2.4.192.0.2.1", "ipv4.192.0.2.1", kind, kind, typed)
 	f("1.2.3", "", integer)
 	f("", "", integer, integer)
 	f("x", "", integer, integer)

@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
+	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golangsnmp/gomib"
@@ -18,9 +23,17 @@ import (
 //go:embed smi/*.mib
 var smi embed.FS
 
-// readLimit is how long all modules of all folders may take to read: 1,460
-// take about 4 s.
-const readLimit = time.Minute
+const (
+	// readLimit is how long all modules of all folders may take to read: 4,600
+	// of 250 MB take about 20 s of one processor.
+	readLimit = 2 * time.Minute
+
+	// groupSize is how much text, in octets, is read at once, with what it
+	// imports: its model takes six times as much memory.
+	groupSize = 2 << 20
+
+	maxReaders = 4
+)
 
 // Warning is what is wrong with a module, which does not keep the rest of it,
 // or other modules, from being used.
@@ -53,6 +66,15 @@ func (w Warning) String() string {
 // The error is about a folder that is missing or cannot be read, or that of
 // ctx. All that is wrong with files in a folder is in the warnings.
 func Load(ctx context.Context, dirs []string) (*Modules, []Warning, error) {
+	l, warnings, err := Open(ctx, dirs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.Modules, warnings, nil
+}
+
+// Open is Load for who wants to read more of the modules than Modules keep.
+func Open(ctx context.Context, dirs []string) (*Library, []Warning, error) {
 	builtIn, err := builtInSource()
 	if err != nil {
 		return nil, nil, err
@@ -65,17 +87,17 @@ func Load(ctx context.Context, dirs []string) (*Modules, []Warning, error) {
 		}
 		warnings = append(warnings, w...)
 	}
-	f := newFlattener(builtIn.names)
+	b := newBuilder(builtIn.names)
 	if len(folders.names) > 0 {
-		warnings = append(warnings, readFolders(ctx, f, folders, folders, builtIn)...)
+		warnings = append(warnings, readFolders(ctx, b, folders, folders, builtIn)...)
 		defer debug.FreeOSMemory() // reading takes a hundred times what it leaves
 	}
 	model, err := read(ctx, builtIn.names, builtIn)
 	if err != nil {
 		return nil, nil, fmt.Errorf("built-in SMI modules: %w", err)
 	}
-	f.add(model)
-	return f.done(), warnings, nil
+	b.addModel(model, nil, math.MaxUint32)
+	return &Library{Modules: b.done(), folders: folders, builtIn: builtIn}, warnings, nil
 }
 
 func builtInSource() (*source, error) {
@@ -89,34 +111,116 @@ func builtInSource() (*source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("built-in SMI module %s: %w", file, err)
 		}
-		s.addText(file, text)
+		s.index(file, text, true)
 	}
 	return s, nil
 }
 
-// readFolders adds the modules of folders to f, which it reads from sources,
+// readFolders adds the modules of folders to b, which it reads from sources,
 // those that come first. A module that cannot be read is left out.
-func readFolders(ctx context.Context, f *flattener, folders *source, sources ...gomib.Source) (warnings []Warning) {
+//
+// They are read in groups, several at once, so that neither all text nor all
+// that gomib makes of it need be in memory: what a group imports from another
+// one is read twice.
+func readFolders(ctx context.Context, b *builder, folders *source, sources ...gomib.Source) []Warning {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	model, err := read(ctx, folders.names, sources...)
-	for err != nil {
-		var faulty *fault
-		if !errors.As(err, &faulty) || ctx.Err() != nil || folders.modules[faulty.module].Path == "" {
-			if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("reading them took longer than %s", readLimit)
-			}
-			return append(warnings, Warning{File: "mibs", Text: "all modules of the folders are left out: " + err.Error()})
-		}
-		warnings = append(warnings, Warning{
-			Module: faulty.module, File: folders.modules[faulty.module].Path,
-			Text: "is left out, as the parser chokes on it: " + err.Error(),
-		})
-		folders.drop(faulty.module)
-		model, err = read(ctx, folders.names, sources...)
+	groups := groupsOf(folders)
+	warnings, starts := make([][]Warning, len(groups)), make([]uint32, len(groups))
+	for i := 1; i < len(groups); i++ {
+		starts[i] = starts[i-1] + uint32(len(groups[i-1]))
 	}
-	f.add(model)
-	return append(warnings, complaints(model, folders)...)
+	var next atomic.Uint32
+	var readers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), maxReaders, len(groups)) {
+		readers.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(groups); i = next.Add(1) - 1 {
+				g := group{names: slices.Clone(groups[i]), folders: folders, sources: sources}
+				if model := g.read(ctx); model != nil {
+					b.addModel(model, g.names, starts[i])
+				}
+				warnings[i] = g.warnings
+			}
+		})
+	}
+	readers.Wait()
+	all := slices.Concat(warnings...)
+	if left := folders.notIn(b); ctx.Err() != nil && left > 0 {
+		all = append(all, Warning{File: "mibs", Text: fmt.Sprintf(
+			"%d modules of the folders are left out: reading them took longer than %s: name fewer or smaller folders", left, readLimit)})
+	}
+	return all
+}
+
+// notIn counts the modules that a builder did not get.
+func (s *source) notIn(b *builder) (n int) {
+	for _, name := range s.names {
+		if _, ok := b.byName[name]; !ok {
+			n++
+		}
+	}
+	return n
+}
+
+// groupsOf divides the modules of folders, in their order: those of a vendor
+// are mostly in one folder, and import from one another.
+func groupsOf(folders *source) (groups [][]string) {
+	size := groupSize
+	for _, name := range folders.names {
+		n := folders.size(name)
+		if size += n; size > groupSize {
+			groups, size = append(groups, nil), n
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], name)
+	}
+	return groups
+}
+
+// group is modules that are read at once.
+type group struct {
+	names    []string
+	folders  *source
+	sources  []gomib.Source
+	retries  int
+	warnings []Warning
+}
+
+// read returns the model of the group without modules that cannot be read, or
+// nil where ctx is done. What is known to be wrong with modules is mended.
+func (g *group) read(ctx context.Context) *mib.Mib {
+	for {
+		model, err := read(ctx, g.names, g.sources...)
+		var faulty *fault
+		switch {
+		case err == nil && g.mend(model):
+		case err == nil:
+			g.warnings = append(g.warnings, complaints(model, g.folders, g.names)...)
+			return model
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &faulty) && g.leaveOut(faulty):
+		default:
+			g.warnings = append(g.warnings, Warning{
+				File: "mibs", Text: fmt.Sprintf("%s and %d more modules are left out: %v", g.names[0], len(g.names)-1, err),
+			})
+			return nil
+		}
+	}
+}
+
+// leaveOut takes the module out that a fault is about, and says whether that
+// may help.
+func (g *group) leaveOut(f *fault) bool {
+	g.names = slices.DeleteFunc(g.names, func(n string) bool { return n == f.module })
+	m := g.folders.drop(f.module)
+	if m != nil {
+		g.warnings = append(g.warnings, Warning{
+			Module: f.module, File: m.path, Text: "is left out, as the parser chokes on it: " + f.Error(),
+		})
+	}
+	g.retries++
+	return m != nil || g.retries < 3 // another group may have taken it out
 }
 
 // read has gomib read the named modules, and those that they import, from the

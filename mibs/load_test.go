@@ -129,9 +129,9 @@ func TestAFaultyFileIsAWarningThatNamesIt(t *testing.T) {
 	m, warnings := load(t, dir)
 	want := []string{
 		"binary.mib: is no text",
+		"twice.mib: ACME-POWER-MIB: is in copy.txt, too, which is used: remove one of them",
 		"empty.mib: holds no SMI module: a line NAME DEFINITIONS ::= BEGIN is missing",
 		"readme.txt: holds no SMI module: a line NAME DEFINITIONS ::= BEGIN is missing",
-		"twice.mib: ACME-POWER-MIB: is in copy.txt, too, which is used: remove one of them",
 		"broken.mib:5: ACME-BROKEN-MIB: expected type syntax",
 		"orphan.mib:2: ACME-ORPHAN-MIB: imports from ACME-SMI, which is missing: put its file in one of the folders (and 1 more of this kind)",
 		"orphan.mib:3: ACME-ORPHAN-MIB: unresolved OID: acmeOrphan references unknown parent acmeRoot",
@@ -227,6 +227,14 @@ func TestAnOIDIsCalledWhatTheNewerKindOfModuleCallsIt(t *testing.T) {
 	}
 }
 
+func TestOfEqualNamesTheFirstFolderSays(t *testing.T) {
+	second := strings.NewReplacer("ACME-POWER-MIB", "ACME-A-MIB", "acmeFeed", "acmeAFeed", "AcmeFeed", "AcmeAFeed").Replace(vendorModule)
+	m, _ := load(t, folder(t, map[string]string{"z": vendorModule}), folder(t, map[string]string{"a": second}))
+	if module, label, _, _ := m.Name("1.3.6.1.4.1.99999.0.1"); module+"::"+label != "ACME-POWER-MIB::acmeFeedLost" {
+		t.Errorf("%s::%s", module, label)
+	}
+}
+
 func TestAnAddressInAnIndexSaysItsType(t *testing.T) {
 	module := strings.NewReplacer("ifIndex FROM IF-MIB", "InetAddressType, InetAddress FROM INET-ADDRESS-MIB",
 		"ifIndex, IMPLIED acmeFeedName", "acmeFeedVolts, acmeFeedName", "acmeFeedName DisplayString", "acmeFeedName InetAddress",
@@ -317,20 +325,20 @@ func (c choking) Find(name string) (gomib.FindResult, error) {
 // daemon, nor take other modules away.
 func TestAModuleThatItsReaderChokesOnIsLeftOut(t *testing.T) {
 	folders := newSource()
-	folders.addText("good.mib", []byte(vendorModule))
-	folders.addText("bad.mib", []byte(oldModule))
+	folders.index("good.mib", []byte(vendorModule), true)
+	folders.index("bad.mib", []byte(oldModule), true)
 	builtIn, err := builtInSource()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFlattener(nil)
-	warnings := readFolders(context.Background(), f, folders,
+	b := newBuilder(nil)
+	warnings := readFolders(context.Background(), b, folders,
 		choking{folders, "ACME-OLD-MIB", func() { panic("index out of range") }}, builtIn)
 	want := []Warning{{Module: "ACME-OLD-MIB", File: "bad.mib", Text: "is left out, as the parser chokes on it: index out of range"}}
 	if diff := cmp.Diff(want, warnings); diff != "" {
 		t.Error(diff)
 	}
-	m := f.done()
+	m := b.done()
 	if _, err := m.OID("acmeFeedLost"); err != nil {
 		t.Error(err)
 	}
@@ -357,11 +365,11 @@ func TestAModuleWithoutEndIsLeftOut(t *testing.T) {
 
 func TestFoldersThatTakeTooLongAreLeftOut(t *testing.T) {
 	s := newSource()
-	s.addText("slow.mib", []byte(vendorModule))
+	s.index("slow.mib", []byte(vendorModule), true)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	got := readFolders(ctx, newFlattener(nil), s, choking{s, "ACME-POWER-MIB", func() { <-ctx.Done() }})
-	want := []Warning{{File: "mibs", Text: "all modules of the folders are left out: reading them took longer than 1m0s"}}
+	got := readFolders(ctx, newBuilder(nil), s, choking{s, "ACME-POWER-MIB", func() { <-ctx.Done() }})
+	want := []Warning{{File: "mibs", Text: "1 modules of the folders are left out: reading them took longer than 2m0s: name fewer or smaller folders"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -369,7 +377,7 @@ func TestFoldersThatTakeTooLongAreLeftOut(t *testing.T) {
 
 func TestReadingEndsWithItsContext(t *testing.T) {
 	s := newSource()
-	s.addText("slow.mib", []byte(vendorModule))
+	s.index("slow.mib", []byte(vendorModule), true)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	_, err := read(ctx, s.names, choking{s, "ACME-POWER-MIB", func() { <-ctx.Done() }})

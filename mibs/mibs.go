@@ -13,36 +13,59 @@ package mibs
 import (
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 )
 
 // Modules are loaded SMI modules. It implements mapping.Namer.
+//
+// It is a few flat tables, about 70 octets for each definition, most of which
+// hold no pointers: there may be half a million definitions, which the
+// collector must not look at.
 type Modules struct {
-	names   []string // of the modules, sorted
-	byOID   map[string]*node
-	byLabel map[string][]*node // ordered by module
-	longest int                // length of the longest OID in byOID
+	modules  []Module     // by name
+	tree     tree         // what OIDs are
+	defs     []definition // by label, then by module
+	labels   string       // all labels, one after the other
+	syntaxes []*syntax
+	indexes  [][]part       // INDEX clauses
+	notes    []notification // by module, then by OID
+	objects  []uint32       // definitions that notifications carry
+}
+
+// Module is a module that is loaded.
+type Module struct {
+	Name          string
+	File          string // "smi/NAME.mib" for a built-in one
+	Objects       int    // scalars and columns
+	Notifications int
 }
 
 // kind is what a node of the OID tree is.
 type kind uint8
 
 const (
-	plain        kind = iota // OBJECT IDENTIFIER, OBJECT-IDENTITY, MODULE-IDENTITY
-	notification             // NOTIFICATION-TYPE, TRAP-TYPE
+	plain  kind = iota // OBJECT IDENTIFIER, OBJECT-IDENTITY, MODULE-IDENTITY
+	notice             // NOTIFICATION-TYPE, TRAP-TYPE
 	scalar
 	column
 	table // a table or its row: an object that has no instances
 )
 
-// node is one definition of one module.
-type node struct {
-	module, label, oid string
+// definition is a name that one module gives to an OID.
+type definition struct {
+	label  uint32 // where it begins in labels
+	node   uint32 // of the tree
+	module uint32
+	syntax uint32 // of a scalar or column, else none
+	index  uint32 // of a column; none: not known
+	length uint8  // of the label
+	kind   kind
+}
 
-	kind    kind
-	syntax  *syntax // of a scalar or column; never nil there
-	index   []part  // of a column; nil: not known
-	objects []string
+// notification is what there is to say of a definition of that kind.
+type notification struct {
+	def, objects, end uint32 // its objects are objects[objects:end]
 }
 
 // Notification is a notification that a module defines.
@@ -52,21 +75,54 @@ type Notification struct {
 }
 
 // Names returns the names of all modules, sorted.
-func (m *Modules) Names() []string { return slices.Clone(m.names) }
+func (m *Modules) Names() []string {
+	names := make([]string, len(m.modules))
+	for i := range m.modules {
+		names[i] = m.modules[i].Name
+	}
+	return names
+}
+
+// List returns all modules, by name.
+func (m *Modules) List() []Module { return slices.Clone(m.modules) }
 
 // Notifications returns the notifications that a module defines, by OID. It
 // is empty for a module that is not known.
 func (m *Modules) Notifications(module string) []Notification {
-	var found []Notification
-	for _, nodes := range m.byLabel {
-		for _, n := range nodes {
-			if n.kind == notification && n.module == module {
-				found = append(found, Notification{n.module, n.label, n.oid, slices.Clone(n.objects)})
-			}
-		}
+	i, ok := m.module(module)
+	if !ok {
+		return nil
 	}
-	slices.SortFunc(found, func(a, b Notification) int { return compareOIDs(a.OID, b.OID) })
+	low := sort.Search(len(m.notes), func(n int) bool { return m.defs[m.notes[n].def].module >= i })
+	var found []Notification
+	for _, note := range m.notes[low:] {
+		d := &m.defs[note.def]
+		if d.module != i {
+			break
+		}
+		n := Notification{Module: module, Label: m.label(d), OID: m.tree.oid(d.node)}
+		for _, o := range m.objects[note.objects:note.end] {
+			n.Objects = append(n.Objects, m.label(&m.defs[o]))
+		}
+		found = append(found, n)
+	}
 	return found
+}
+
+// module returns the index of a module.
+func (m *Modules) module(name string) (i uint32, ok bool) {
+	n, ok := slices.BinarySearchFunc(m.modules, name, func(m Module, name string) int { return strings.Compare(m.Name, name) })
+	return uint32(n), ok
+}
+
+func (m *Modules) label(d *definition) string { return m.labels[d.label:][:d.length] }
+
+// syntax returns the syntax of an object, or nil.
+func (m *Modules) syntax(d *definition) *syntax {
+	if d == nil || d.syntax == none {
+		return nil
+	}
+	return m.syntaxes[d.syntax]
 }
 
 // Name returns the module and label of the longest prefix of oid that is an
@@ -75,11 +131,11 @@ func (m *Modules) Notifications(module string) []Notification {
 // is unknown. A notification is found both as enterprise.N and as
 // enterprise.0.N, where only one of the two is defined.
 func (m *Modules) Name(oid string) (module, label, instance string, ok bool) {
-	n, instance := m.find(oid)
-	if n == nil {
+	d, instance := m.find(oid)
+	if d == nil {
 		return "", "", "", false
 	}
-	return n.module, n.label, instance, true
+	return m.modules[d.module].Name, m.label(d), instance, true
 }
 
 // Value returns what v means as a value of the object at oid:
@@ -103,17 +159,17 @@ func (m *Modules) Value(oid string, v any) any {
 			return label
 		}
 	case int64:
-		if n, _ := m.find(oid); n != nil && n.syntax != nil {
-			return n.syntax.signed(v)
+		if s := m.syntax(m.object(oid)); s != nil {
+			return s.signed(v)
 		}
 	case uint64:
-		if n, _ := m.find(oid); n != nil && n.syntax != nil {
-			return n.syntax.unsigned(v)
+		if s := m.syntax(m.object(oid)); s != nil {
+			return s.unsigned(v)
 		}
 	case []byte:
-		if n, _ := m.find(oid); n != nil && n.syntax != nil {
-			if s, ok := n.syntax.text(v); ok {
-				return s
+		if s := m.syntax(m.object(oid)); s != nil {
+			if text, ok := s.text(v); ok {
+				return text
 			}
 		}
 	case nil, float64, netip.Addr:
@@ -126,12 +182,14 @@ func (m *Modules) Value(oid string, v any) any {
 // the clause is not known or does not fit, and empty for a scalar and for what
 // is not known.
 func (m *Modules) Index(oid string) string {
-	n, instance := m.find(oid)
-	if n == nil || n.kind == notification || n.kind == scalar && instance == "0" {
+	d, instance := m.find(oid)
+	if d == nil || d.kind == notice || d.kind == scalar && instance == "0" {
 		return ""
 	}
-	if s, ok := decode(n.index, instance); ok {
-		return s
+	if d.index != none {
+		if s, ok := decode(m.indexes[d.index], instance); ok {
+			return s
+		}
 	}
 	return instance
 }
@@ -139,54 +197,83 @@ func (m *Modules) Index(oid string) string {
 // labelOf is what an OBJECT IDENTIFIER that came as a value points to, or
 // empty.
 func (m *Modules) labelOf(oid string) string {
-	if n := m.byOID[oid]; n != nil {
-		return n.label
+	if d := m.exactly(oid); d != nil {
+		return m.label(d)
 	}
-	n, instance := m.find(oid)
+	d, instance := m.find(oid)
 	switch {
-	case n == nil:
+	case d == nil:
 		return ""
 	case instance == "":
-		return n.label
+		return m.label(d)
 	}
-	return n.label + "." + instance
+	return m.label(d) + "." + instance
+}
+
+// exactly returns what an OID itself is, or nil.
+func (m *Modules) exactly(oid string) *definition {
+	node, ok := m.tree.node(oid)
+	if !ok || m.tree.defs[node] == none {
+		return nil
+	}
+	return &m.defs[m.tree.defs[node]]
+}
+
+func (m *Modules) object(oid string) *definition {
+	d, _ := m.find(oid)
+	return d
 }
 
 // find returns the object or notification that the longest prefix of oid
 // names, and the rest of oid.
-func (m *Modules) find(oid string) (n *node, instance string) {
-	for end := len(oid); end > 0; end = strings.LastIndexByte(oid[:end], '.') {
-		if end > m.longest {
+func (m *Modules) find(oid string) (d *definition, instance string) {
+	node, rest := m.tree.start(oid)
+	for rest != "" {
+		arc, n := cutArc(rest)
+		child, ok := m.tree.child(node, arc)
+		if n == 0 || !ok {
+			break
+		}
+		node, rest = child, rest[n:]
+		at := m.tree.defs[node]
+		if at == none || m.defs[at].kind == plain {
 			continue
 		}
-		n := m.byOID[oid[:end]]
-		switch {
-		case n == nil || n.kind == plain:
-		case end == len(oid):
-			return n, ""
-		case n.kind != table:
-			return n, oid[end+1:]
+		if rest == "" {
+			return &m.defs[at], ""
+		}
+		if m.defs[at].kind != table {
+			d, instance = &m.defs[at], rest
 		}
 	}
-	return m.otherForm(oid), ""
+	if d == nil {
+		d = m.otherForm(oid)
+	}
+	return d, instance
 }
 
 // otherForm finds the notification that is defined as enterprise.N where oid
 // is enterprise.0.N, or the other way round: RFC 3584 section 3.1 and older
 // practice differ in how the OID of an SNMPv1 trap is made.
-func (m *Modules) otherForm(oid string) *node {
+func (m *Modules) otherForm(oid string) *definition {
 	last := strings.LastIndexByte(oid, '.')
-	if last < 0 || len(oid) > m.longest+2 {
+	if last < 0 {
 		return nil
 	}
-	buf := make([]byte, 0, 128) // stays on the stack
-	if parent, ok := strings.CutSuffix(oid[:last], ".0"); ok {
-		buf = append(append(buf, parent...), oid[last:]...)
-	} else {
-		buf = append(append(append(buf, oid[:last]...), ".0"...), oid[last:]...)
+	arc, n := cutArc(oid[last+1:])
+	parent, zero := strings.CutSuffix(oid[:last], ".0")
+	node, ok := m.tree.node(parent)
+	if !zero && ok {
+		node, ok = m.tree.child(node, 0)
 	}
-	if n := m.byOID[string(buf)]; n != nil && n.kind == notification {
-		return n
+	if n == 0 || !ok {
+		return nil
+	}
+	if node, ok = m.tree.child(node, arc); !ok || m.tree.defs[node] == none {
+		return nil
+	}
+	if d := &m.defs[m.tree.defs[node]]; d.kind == notice {
+		return d
 	}
 	return nil
 }

@@ -1,11 +1,10 @@
 package mibs
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
+	"sort"
 	"strings"
 )
 
@@ -28,17 +27,17 @@ func (m *Modules) OID(name string) (string, error) {
 		module, rest = "", name
 	}
 	label, instance, _ := strings.Cut(rest, ".")
-	n, err := m.lookUp(module, label)
+	d, err := m.lookUp(module, label)
 	if err != nil {
 		return "", err
 	}
 	if label == rest {
-		return n.oid, nil
+		return m.tree.oid(d.node), nil
 	}
 	if !isOID(instance) {
 		return "", fmt.Errorf("%s: %q is no instance: write numbers joined by dots after %s", name, instance, label)
 	}
-	return n.oid + "." + instance, nil
+	return m.tree.oid(d.node) + "." + instance, nil
 }
 
 func (m *Modules) numeric(name string) (string, error) {
@@ -46,33 +45,44 @@ func (m *Modules) numeric(name string) (string, error) {
 	if !isOID(oid) {
 		return "", fmt.Errorf("%s is no OID: write numbers up to 4294967295 joined by dots, or MODULE::name", name)
 	}
-	if m.byOID[oid] == nil {
-		if n := m.otherForm(oid); n != nil {
-			return n.oid, nil
+	if m.exactly(oid) == nil {
+		if d := m.otherForm(oid); d != nil {
+			return m.tree.oid(d.node), nil
 		}
 	}
 	return oid, nil
 }
 
+// labelled returns the definitions of a label, by module.
+func (m *Modules) labelled(label string) []definition {
+	low := sort.Search(len(m.defs), func(i int) bool { return m.label(&m.defs[i]) >= label })
+	high := low
+	for high < len(m.defs) && m.label(&m.defs[high]) == label {
+		high++
+	}
+	return m.defs[low:high]
+}
+
 // lookUp finds what a label stands for in a module, or in any where module is
 // empty.
-func (m *Modules) lookUp(module, label string) (*node, error) {
-	all := m.byLabel[label]
+func (m *Modules) lookUp(module, label string) (*definition, error) {
+	all := m.labelled(label)
 	if module == "" {
 		return m.onlyOne(label, all)
 	}
-	if i := slices.IndexFunc(all, func(n *node) bool { return n.module == module }); i >= 0 {
-		return all[i], nil
-	}
-	if _, ok := slices.BinarySearch(m.names, module); !ok {
+	i, ok := m.module(module)
+	if !ok {
 		return nil, m.noModule(module, all)
+	}
+	if n := slices.IndexFunc(all, func(d definition) bool { return d.module == i }); n >= 0 {
+		return &all[n], nil
 	}
 	if len(all) > 0 {
 		return nil, fmt.Errorf("no %s in %s; did you mean %s?", label, module, m.either(all))
 	}
 	near := nearest(label, func(yield func(string) bool) {
-		for l, nodes := range m.byLabel {
-			if slices.ContainsFunc(nodes, func(n *node) bool { return n.module == module }) && !yield(l) {
+		for n := range m.defs {
+			if d := &m.defs[n]; d.module == i && !yield(m.label(d)) {
 				return
 			}
 		}
@@ -83,11 +93,11 @@ func (m *Modules) lookUp(module, label string) (*node, error) {
 	return nil, fmt.Errorf("no %s in %s; did you mean %s::%s?", label, module, module, near)
 }
 
-func (m *Modules) onlyOne(label string, all []*node) (*node, error) {
+func (m *Modules) onlyOne(label string, all []definition) (*definition, error) {
 	if len(all) == 0 {
 		near := nearest(label, func(yield func(string) bool) {
-			for l := range m.byLabel {
-				if !yield(l) {
+			for n := range m.defs {
+				if !yield(m.label(&m.defs[n])) {
 					return
 				}
 			}
@@ -95,35 +105,35 @@ func (m *Modules) onlyOne(label string, all []*node) (*node, error) {
 		if near == "" {
 			return nil, fmt.Errorf("no module defines %s; is its file in a folder named by mibs:?", label)
 		}
-		return nil, fmt.Errorf("no module defines %s; did you mean %s?", label, m.either(m.byLabel[near]))
+		return nil, fmt.Errorf("no module defines %s; did you mean %s?", label, m.either(m.labelled(near)))
 	}
-	for _, n := range all[1:] {
-		if n.oid != all[0].oid {
+	for _, d := range all[1:] {
+		if d.node != all[0].node {
 			return nil, fmt.Errorf("%s has several meanings; write %s", label, m.either(all))
 		}
 	}
-	return all[0], nil
+	return &all[0], nil
 }
 
-func (m *Modules) noModule(module string, all []*node) error {
+func (m *Modules) noModule(module string, all []definition) error {
 	const mend = "put its file in a folder named by mibs:"
 	if len(all) > 0 {
 		return fmt.Errorf("no module %s; did you mean %s? else %s", module, m.either(all), mend)
 	}
-	if near := nearest(module, slices.Values(m.names)); near != "" {
+	if near := nearest(module, slices.Values(m.Names())); near != "" {
 		return fmt.Errorf("no module %s; did you mean %s? else %s", module, near, mend)
 	}
 	return fmt.Errorf("no module %s; %s", module, mend)
 }
 
-// either joins the names of nodes, those of one OID under its best name.
-func (m *Modules) either(nodes []*node) string {
+// either joins the names of definitions, those of one OID under its best name.
+func (m *Modules) either(all []definition) string {
 	var names []string
-	for _, n := range nodes {
-		if best := m.byOID[n.oid]; best.label == n.label {
-			n = best
+	for _, d := range all {
+		if best := m.defs[m.tree.defs[d.node]]; m.label(&best) == m.label(&d) {
+			d = best
 		}
-		if name := n.module + "::" + n.label; !slices.Contains(names, name) {
+		if name := m.modules[d.module].Name + "::" + m.label(&d); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -131,31 +141,4 @@ func (m *Modules) either(nodes []*node) string {
 		names = append(names[:3], fmt.Sprintf("one of %d more", more))
 	}
 	return strings.Join(names, " or ")
-}
-
-// isOID says whether s is numbers of 32 bits joined by dots.
-func isOID(s string) bool {
-	for {
-		arc, rest, more := strings.Cut(s, ".")
-		if _, err := strconv.ParseUint(arc, 10, 32); err != nil {
-			return false
-		}
-		if !more {
-			return true
-		}
-		s = rest
-	}
-}
-
-// compareOIDs orders well-formed OIDs by their numbers.
-func compareOIDs(a, b string) int {
-	for a != "" && b != "" {
-		var x, y string
-		x, a, _ = strings.Cut(a, ".")
-		y, b, _ = strings.Cut(b, ".")
-		if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(a), len(b))
 }

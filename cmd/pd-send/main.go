@@ -7,6 +7,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)) }
@@ -21,7 +22,8 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	o, err := parse(args, env)
 	switch {
 	case err != nil:
-		say(stderr, "pd-send: %v\nTry 'pd-send --help'.\n", err)
+		complain(stderr, err)
+		say(stderr, "Try 'pd-send --help'.\n")
 		return exitUsage
 	case o.help:
 		say(stdout, "%s", usage())
@@ -29,11 +31,18 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	}
 	key, err := send(o)
 	if err != nil {
-		say(stderr, "pd-send: %v\n", err)
+		complain(stderr, err)
 		return exitUnsent
 	}
 	if !o.quiet {
 		say(stdout, "Event processed. Incident Key: %s\n", key)
 	}
 	return exitSent
+}
+
+// complain prints each line of an error behind the program's name.
+func complain(stderr io.Writer, err error) {
+	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
+		say(stderr, "pd-send: %s\n", strings.TrimRight(line, "\n"))
+	}
 }

@@ -138,13 +138,19 @@ func TestWrongUsageNamesEveryFault(t *testing.T) {
 		if got.exit != 2 || got.stdout != "" {
 			t.Errorf("%q: %+v", args, got)
 		}
+		for line := range strings.Lines(got.stderr) {
+			if !strings.HasPrefix(line, "pd-send: ") && line != "Try 'pd-send --help'.\n" || strings.HasPrefix(line, "pd-send:  ") {
+				t.Errorf("%q says the line %q", args, line)
+			}
+		}
 		for _, part := range append(want, "Try 'pd-send --help'.") {
 			if !strings.Contains(got.stderr, part) {
 				t.Errorf("%q says %q, not %q", args, got.stderr, part)
 			}
 		}
 	}
-	f(nil, []string{"-k (--service-key) is required", `-t (--event-type) must be trigger, acknowledge or resolve, not ""`})
+	f(nil, []string{"-k (--service-key) is required", "-t (--event-type) is required: trigger, acknowledge or resolve"})
+	f(nil, []string{`-t (--event-type) must be trigger, acknowledge or resolve, not "open"`}, "-k", goodKey, "-t", "open")
 	f(nil, []string{"must be 32 letters and digits", "trigger requires -d"}, "-k", "short", "-t", "trigger", "-d", " ")
 	f(nil, []string{"event type resolve requires -i"}, "-k", goodKey, "-t", "resolve")
 	f(nil, []string{`must be critical, error, warning or info, not "major"`, `must be KEY=VALUE, not "novalue"`, `not "=x"`},

@@ -113,9 +113,11 @@ func (o *options) faults() (faults []error) {
 
 	fault(o.key == "", "-k (--service-key) is required")
 	fault(o.key != "" && !isKey(o.key), "-k (--service-key) must be 32 letters and digits: copy the integration key from PagerDuty")
-	fault(!slices.Contains(types, o.eventType), "-t (--event-type) must be trigger, acknowledge or resolve, not %q", o.eventType)
+	fault(o.eventType == "", "-t (--event-type) is required: trigger, acknowledge or resolve")
+	known := slices.Contains(types, o.eventType)
+	fault(o.eventType != "" && !known, "-t (--event-type) must be trigger, acknowledge or resolve, not %q", o.eventType)
 	fault(o.eventType == "trigger" && blank(o.description), "event type trigger requires -d (--description)")
-	fault(o.eventType != "trigger" && o.incidentKey == "", "event type %s requires -i (--incident-key)", o.eventType)
+	fault(known && o.eventType != "trigger" && o.incidentKey == "", "event type %s requires -i (--incident-key)", o.eventType)
 	fault(!slices.Contains(severities, o.severity), "-s (--severity) must be critical, error, warning or info, not %q", o.severity)
 	for _, field := range o.fields {
 		name, _, ok := strings.Cut(field, "=")

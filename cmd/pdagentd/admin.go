@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
@@ -69,10 +68,6 @@ func isHTTPS(listen string) bool { return strings.HasPrefix(listen, "https://") 
 
 // newAdmin returns the admin listener: /metrics, /healthz and /readyz.
 func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), a *appliance) (*server, error) {
-	token, err := resolve("admin.token", conf.Token, conf.TokenFile, conf.TokenEnv)
-	if err != nil {
-		return nil, err
-	}
 	u, err := url.Parse(conf.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %w", err)
@@ -81,22 +76,28 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 		certificate = nil
 	}
 	r := mux.NewRouter()
-	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "") }).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "", "") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := a.ready(); err != nil {
-			answer(w, http.StatusServiceUnavailable, "not ready", err.Error())
+		how, err := a.ready()
+		if err != nil {
+			answer(w, http.StatusServiceUnavailable, "not ready", err.Error(), a.reloader.Stale())
 			return
 		}
-		answer(w, http.StatusOK, "ready", "")
+		answer(w, http.StatusOK, "ready", how, a.reloader.Stale())
 	}).Methods(http.MethodGet, http.MethodHead)
-	r.Handle("/metrics", guard(token, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))).Methods(http.MethodGet)
+	r.Handle("/metrics", guard(conf.Token, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))).Methods(http.MethodGet)
 	return listen(ctx, "admin.listen", u.Host, certificate, r)
 }
 
-func answer(w http.ResponseWriter, status int, word, reason string) {
+// answer says in a word how it is, and why; rules tells what is wrong with
+// those, which keeps nothing from working.
+func answer(w http.ResponseWriter, status int, word, reason, rules string) {
 	body := map[string]string{"status": word}
 	if reason != "" {
 		body["reason"] = reason
+	}
+	if rules != "" {
+		body["rules"] = rules
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -112,31 +113,9 @@ func guard(token ingest.Secret, next http.Handler) http.Handler {
 		shown := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if subtle.ConstantTimeCompare([]byte(shown), []byte(token.Reveal())) != 1 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
-			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file")
+			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file", "")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// drops collects what the kernel dropped, listener by listener.
-type drops []map[string]*ingest.UDP
-
-func dropsDesc() *prometheus.Desc {
-	return prometheus.NewDesc("pdaltagent_kernel_drops_total",
-		"Datagrams that the kernel dropped because a socket's receive buffer was full.", []string{"listener"}, nil)
-}
-
-// Describe is prometheus.Collector's.
-func (drops) Describe(ch chan<- *prometheus.Desc) { ch <- dropsDesc() }
-
-// Collect is prometheus.Collector's.
-func (d drops) Collect(ch chan<- prometheus.Metric) {
-	for _, sockets := range d {
-		for listener, socket := range sockets {
-			if n, err := socket.Drops(); err == nil {
-				ch <- prometheus.MustNewConstMetric(dropsDesc(), prometheus.CounterValue, float64(n), listener)
-			}
-		}
-	}
 }

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"text/tabwriter"
@@ -27,13 +23,23 @@ import (
 // prints a table. Every load is bounded in count and in time.
 func BenchmarkAppliance(b *testing.B) {
 	for range b.N {
-		r := newRig(b)
+		r := newRig(b, "../../deploy/rules.d")
 		r.row("at rest", "RSS", fmt.Sprintf("%d MB", r.memory("VmRSS")))
 		r.http(b)
+		r.informs(b)
 		r.traps(b)
-		r.unmatched(b)
 		r.lines(b)
 		r.row("under load", "RSS, at most", fmt.Sprintf("%d MB", r.memory("VmHWM")))
+		table := r.table
+		r.end()
+
+		r = newRig(b, thousandRules(b))
+		r.unmatchedTraps(b)
+		r.unmatchedDatagrams(b)
+		r.unmatchedStream(b)
+		r.row("under load, 1,000 rules", "RSS, at most", fmt.Sprintf("%d MB", r.memory("VmHWM")))
+		r.rsyslog(b)
+		r.table = append(table, r.table...)
 		r.print()
 		r.end()
 	}
@@ -41,34 +47,29 @@ func BenchmarkAppliance(b *testing.B) {
 
 // rig is a running pdagentd and all that it talks to.
 type rig struct {
-	process      *process
-	pool         *pgxpool.Pool
-	snmp, syslog string
-	web, admin   string
-	delivered    atomic.Int64
-	table        [][3]string
-	end          func()
+	process              *process
+	pool                 *pgxpool.Pool
+	snmp, syslog, stream string
+	web, admin           string
+	delivered            atomic.Int64
+	table                [][3]string
+	end                  func()
 }
 
-func newRig(b *testing.B) *rig {
+func newRig(b *testing.B, rules string) *rig {
 	b.Helper()
 	r := &rig{}
 	pagerduty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		r.delivered.Add(1)
 		w.WriteHeader(http.StatusAccepted)
 	}))
-	web, admin, udp := freePort(b), freePort(b), freePort(b)
-	lines, err := strconv.Atoi(udp)
-	if err != nil {
-		b.Fatal(err)
-	}
-	r.admin = "http://127.0.0.1:" + admin
-	r.snmp, r.syslog, r.web = "127.0.0.1:"+udp, fmt.Sprintf("127.0.0.1:%d", lines+1), "http://127.0.0.1:"+web
+	r.admin, r.web = "http://127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
+	r.snmp, r.syslog, r.stream = "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
 	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { noc: { key: %s } }", pagerduty.URL, testKey))
-	rewrite(b, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://127.0.0.1:`+web+`"]`,
-		`admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "http://127.0.0.1:`+admin+`" }`,
-		`snmp: { listen: ["127.0.0.1:0"]`, `snmp: { listen: ["`+r.snmp+`"]`, `udp://127.0.0.1:0`, `udp://`+r.syslog)
-	r.process = launch(b, program(b), config, "http://127.0.0.1:"+admin+"/readyz")
+	rewrite(b, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://`+r.web+`"]`,
+		`admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "`+r.admin+`" }`, `../../deploy/rules.d`, rules,
+		`snmp: { listen: ["127.0.0.1:0"]`, `snmp: { listen: ["`+r.snmp+`"]`, `"udp://127.0.0.1:0"`, `"udp://`+r.syslog+`", "tcp://`+r.stream+`"`)
+	r.process = launch(b, built(b), config, r.admin+"/readyz")
 	r.pool = r.open(b, config)
 	time.Sleep(time.Second)
 	r.end = func() {
@@ -167,128 +168,10 @@ func (r *rig) drain(b *testing.B) {
 	b.Error("deliveries are left")
 }
 
-// http posts from 32 connections for ten seconds, each event an alert of its own.
-func (r *rig) http(b *testing.B) {
-	b.Helper()
-	const connections, during = 32, 10 * time.Second
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
-	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(b.Context(), during)
-	defer cancel()
-	var (
-		senders sync.WaitGroup
-		mu      sync.Mutex
-		all     []time.Duration
-	)
-	cpu, began := r.cpu(), time.Now()
-	for c := range connections {
-		senders.Go(func() {
-			var took []time.Duration
-			for i := 0; ctx.Err() == nil; i++ {
-				at := time.Now()
-				if r.accepted(ctx, client, fmt.Sprint(c, "-", i)) {
-					took = append(took, time.Since(at))
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, took...)
-		})
-	}
-	senders.Wait()
-	elapsed := time.Since(began)
-	slices.Sort(all)
-	r.row("HTTP events, 32 connections", "acknowledged", rate(len(all), elapsed))
-	r.row("", "p50, p99", fmt.Sprintf("%s, %s", all[len(all)/2].Round(100*time.Microsecond), all[len(all)*99/100].Round(100*time.Microsecond)))
-	r.row("", "delivered meanwhile", rate(int(r.delivered.Load()), elapsed))
-	r.drain(b)
-	r.row("", "CPU an event, delivery included", ((r.cpu() - cpu) / time.Duration(len(all))).String())
-}
-
-func (r *rig) accepted(ctx context.Context, client *http.Client, dedupKey string) bool {
-	body, err := json.Marshal(map[string]any{
-		"routing_key": testKey, "event_action": "trigger", "dedup_key": dedupKey,
-		"payload": map[string]any{"summary": "disk is 91% full", "source": "db1.example.net", "severity": "error", "custom_details": map[string]any{"mount": "/var", "free": "9%"}},
-	})
-	if err != nil {
-		return false
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.web+"/v2/enqueue", strings.NewReader(string(body)))
-	if err != nil {
-		return false
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return false
-	}
-	var answer struct{ Status string }
-	err = json.NewDecoder(resp.Body).Decode(&answer)
-	_ = resp.Body.Close() // read only
-	return err == nil && answer.Status == "success"
-}
-
-// traps sends linkDown traps, each of which opens an alert of its own.
-func (r *rig) traps(b *testing.B) {
-	b.Helper()
-	const total, pace = 60_000, 15_000
-	datagrams := make([][]byte, total)
-	for i := range datagrams {
-		datagrams[i] = linkDown(b, i+1)
-	}
-	cpu, delivered := r.cpu(), r.delivered.Load()
-	began := time.Now()
-	send(b, r.snmp, datagrams, pace)
-	got := r.until(b, total, 0, `pdaltagent_events_total{decision="queued",rule="link-down"}`)
-	elapsed := time.Since(began)
-	r.row(fmt.Sprintf("traps, %d a second sent", pace), "committed, each opens an alert", rate(int(got), elapsed))
-	r.row("", "lost", fmt.Sprint(total-got))
-	r.row("", "delivered meanwhile", rate(int(r.delivered.Load()-delivered), elapsed))
-	backlog, began := r.delivered.Load(), time.Now()
-	r.drain(b)
-	r.row("deliveries", "with a backlog, nothing coming in", rate(int(r.delivered.Load()-backlog), time.Since(began)))
-	r.row("", "CPU a trap, delivery included", ((r.cpu() - cpu) / total).String())
-}
-
-// unmatched sends lines that no rule takes.
-func (r *rig) unmatched(b *testing.B) {
-	b.Helper()
-	const total, pace = 400_000, 80_000
-	const unmatched = `pdaltagent_messages_total{outcome="unmatched",protocol="syslog"}`
-	datagrams := make([][]byte, total)
-	for i := range datagrams {
-		datagrams[i] = fmt.Appendf(nil, "<30>Oct 11 22:14:15 web%d nginx[%d]: 192.0.2.7 - GET /index.html 200", i%100, i%30000)
-	}
-	cpu, before := r.cpu(), r.metric(b, unmatched)
-	began := time.Now()
-	send(b, r.syslog, datagrams, pace)
-	got := r.until(b, total, before, unmatched)
-	r.row("syslog lines, no rule matches", "parsed and looked up", rate(int(got), time.Since(began)))
-	r.row("", "lost", fmt.Sprint(total-got))
-	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
-}
-
-// lines sends lines that a rule takes, of a hundred alerts.
-func (r *rig) lines(b *testing.B) {
-	b.Helper()
-	const total, pace = 60_000, 15_000
-	datagrams := make([][]byte, total)
-	for i := range datagrams {
-		datagrams[i] = fmt.Appendf(nil, "<187>%d: Oct 11 22:14:15.123: %%LINK-3-UPDOWN: Interface Gi0/%d, changed state to down", i, i%100)
-	}
-	cpu := r.cpu()
-	began := time.Now()
-	send(b, r.syslog, datagrams, pace)
-	got := r.until(b, total-100, 0, `pdaltagent_events_total{decision="folded",rule="ios-link"}`) + 100
-	r.row(fmt.Sprintf("syslog lines, %d a second sent", pace), "matched, folded and committed", rate(int(got), time.Since(began)))
-	r.row("", "lost", fmt.Sprint(total-got))
-	r.row("", "CPU a line", ((r.cpu() - cpu) / total).String())
-	r.drain(b)
-}
-
 // metric reads a figure from /metrics; 0 where it is not there.
 func (r *rig) metric(b *testing.B, name string) int64 {
 	b.Helper()
-	for line := range strings.Lines(fetch(b, r.admin+"/metrics")) {
+	for line := range strings.Lines(get(b, r.admin+"/metrics")) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			if err != nil {
@@ -300,7 +183,7 @@ func (r *rig) metric(b *testing.B, name string) int64 {
 	return 0
 }
 
-func linkDown(b *testing.B, ifIndex int) []byte {
+func linkDown(b testing.TB, ifIndex int) []byte {
 	b.Helper()
 	p := gosnmp.SnmpPacket{
 		Version: gosnmp.Version2c, Community: "public", PDUType: gosnmp.SNMPv2Trap, RequestID: uint32(ifIndex), //nolint:gosec // positive

@@ -55,11 +55,11 @@ func TestConfiguration_Failure(t *testing.T) {
 	f("ingest:\n  syslog:\n    listen: [\"udp://:5514\", \"gopher://:70\"]", "pdagentd.yaml:3:29: ", "gopher")
 	f("ingest:\n  snmp:\n    listen: [9162]", "pdagentd.yaml:3:14: ")
 	f("ingest:\n  snmp:\n    allow: [10.0.0.0/99]", "pdagentd.yaml:3:")
-	f("ingest:\n  snmp:\n    users: []", "pdagentd.yaml:3:5: ", `"users"`)
+	f("ingest:\n  snmp:\n    usrs: []", "pdagentd.yaml:3:5: ", `"users"`)
 	f("delivery: { workers: 0 }", "pdagentd.yaml:1:22: ", "delivery.workers: 0 is not between 1 and 10000")
-	f("routes: { noc: { key: a, key_file: b } }", "pdagentd.yaml:1:16: ", "exactly one of key, key_file and key_env")
+	f("routes: { noc: { key: a, key_file: b } }", "pdagentd.yaml:1:11: ", "exactly one of key, key_file and key_env")
 	f("routes:\n  noc: { key_file: /nowhere, type: v3 }", "pdagentd.yaml:2:36: ", `"v3"`)
-	f("routes: { a: { key_file: b }, b: { key_file: b } }", "default_route", "a, b")
+	f("routes: { a: { key_file: b }, b: { key_file: b } }", "pdagentd.yaml:1:1: ", "default_route", "a, b")
 	f("default_route: nowhere\nroutes: { a: { key_file: b } }", "pdagentd.yaml:1:16: ", `"nowhere"`)
 	f("routes: { a: { key_file: b } }\npagerduty:\n  events_url: events.pagerduty.com", "pdagentd.yaml:3:15: ", "https://events.pagerduty.com")
 	f("admin:\n  listen: http://0.0.0.0:8081", "pdagentd.yaml:2:11: ", "token_file")
@@ -68,7 +68,7 @@ func TestConfiguration_Failure(t *testing.T) {
 	f("node: [", "pdagentd.yaml:2:1: ")
 
 	// All faults at once, in the order of the file.
-	_, err := load(t, "delivery: { workers: 0 }\nadmin: { listen: nowhere }", noEnv)
+	_, err := load(t, "delivery: { workers: 0 }\nadmin: { listen: 'ftp://127.0.0.1:1' }", noEnv)
 	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Index(err.Error(), "yaml:1:22: ") > strings.Index(err.Error(), "yaml:2:18: ") {
 		t.Errorf("got %v, want two lines", err)
 	}
@@ -91,8 +91,8 @@ func TestFileWinsOverEnvironment(t *testing.T) {
 	if c.Ingest.SNMP.Listen[0] != "127.0.0.1:1162" || c.Ingest.SNMP.Communities[0] != ingest.Secret("c1") || !c.debug {
 		t.Errorf("the environment was not heard: %+v", c.Ingest.SNMP)
 	}
-	routes, standard, err := c.routes()
-	if err != nil || len(routes) != 1 || routes[0].Key != testKey || standard != "default" {
+	routes, standard := c.routes()
+	if len(routes) != 1 || routes[0].Key != testKey || standard != "default" {
 		t.Errorf("routes %v, default %q: %v", routes, standard, err)
 	}
 	if !strings.Contains(c.trapRules, `severity: "error"`) {
@@ -122,22 +122,30 @@ func TestFileWinsOverEnvironment(t *testing.T) {
 	}
 }
 
-// TestSecretsComeFromFilesAndEnvironment, and are asked for by name when they
-// are not there.
+// TestSecretsComeFromFilesAndEnvironment: also those of lists, whatever part
+// they belong to.
 func TestSecretsComeFromFilesAndEnvironment(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(file, []byte(testKey+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("STORAGE_KEY", "R0123456789ABCDEFGHIJKLMNOPQRSTU")
-	c, err := load(t, "default_route: noc\nroutes:\n  noc: { key_file: "+file+" }\n  storage: { key_env: STORAGE_KEY }\n  old: { key: "+testKey+", type: v1 }", noEnv)
+	c, err := load(t, "default_route: noc\nroutes:\n  noc: { key_file: "+file+" }\n  storage: { key_env: STORAGE_KEY }\n  old: { key: "+testKey+", type: v1 }\n"+
+		"ingest:\n  http: { token_file: "+file+" }\n  snmp: { users: [{ name: ops, auth: SHA, auth_passphrase_file: "+file+", priv: AES128, priv_passphrase_env: STORAGE_KEY }] }\n"+
+		"admin: { token_file: "+file+" }", noEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, _, err := c.routes()
-	if err != nil {
-		t.Fatal(err)
+	if faults := c.resolve(c.document, os.LookupEnv); len(faults) > 0 {
+		t.Fatal(faults)
 	}
+	if users := c.Ingest.SNMP.Users; users[0].AuthPassphrase != testKey || users[0].PrivPassphrase.Reveal() != os.Getenv("STORAGE_KEY") || users[0].AuthPassphraseFile != "" {
+		t.Errorf("the passphrases of %+v are not resolved", users)
+	}
+	if c.Ingest.HTTP.Token != testKey || c.Admin.Token != testKey {
+		t.Error("the tokens are not resolved")
+	}
+	routes, _ := c.routes()
 	var got []string
 	for _, r := range routes {
 		got = append(got, r.Name+" "+string(r.Type)+" "+r.Key.Reveal()[:2])
@@ -145,19 +153,6 @@ func TestSecretsComeFromFilesAndEnvironment(t *testing.T) {
 	if want := "noc v2 01, old v1 01, storage x-ere R0"; strings.Join(got, ", ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 	}
-	f := func(text, want string) {
-		t.Helper()
-		c, err := load(t, text, noEnv)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := c.routes(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", text, err, want)
-		}
-	}
-	f("routes: { noc: { key_file: /nowhere } }", "routes.noc.key_file: open /nowhere")
-	f("routes: { noc: { key_env: NO_SUCH_VARIABLE } }", "NO_SUCH_VARIABLE")
-	f("routes: { noc: { key: tooshort } }", "routes.noc")
 }
 
 // TestDefaultsStandAlone: without any file the appliance runs, on its own
@@ -177,15 +172,29 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 	f := func(want int, words string, args ...string) {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
-		if got := command(t.Context(), args, &stdout, &stderr); got != want || !strings.Contains(stdout.String()+stderr.String(), words) {
+		if got := execute(t.Context(), args, &stdout, &stderr); got != want || !strings.Contains(stdout.String()+stderr.String(), words) {
 			t.Errorf("%v: %d, want %d and %q in\n%s%s", args, got, want, words, stdout.String(), stderr.String())
 		}
 	}
-	f(0, "pdagentd devel", "version")
-	f(0, "usage", "--help")
-	f(2, `no command is named "rnu"`, "rnu")
-	f(2, "usage", "run", "--confg", "x")
-	f(2, "usage", "run", "extra")
-	f(1, "/nowhere", "check", "--config", "/nowhere")
-	f(1, "/nowhere", "run", "--config", "/nowhere")
+	f(0, "pdagentd devel (commit ", "version")
+	f(0, "pdagentd devel (commit ", "--version")
+	for _, c := range commands() {
+		f(0, "usage: pdagentd "+c.synopsis()+"\n", "help", c.name)
+		f(0, "usage: pdagentd "+c.synopsis()+"\n", c.name, "--help")
+		f(0, "usage: pdagentd "+c.synopsis()+"\n", c.name, "-h")
+		f(0, "pdagentd "+c.synopsis()+" ", "--help")
+	}
+	f(0, "usage", "-h")
+	f(0, "usage", "help")
+	f(2, `no command is named "rnu"; did you mean "run"?`, "rnu")
+	f(2, `no command is named "chek"; did you mean "check"?`, "help", "chek")
+	f(2, "write pdagentd --config my.yaml", "my.yaml")
+	f(2, "no flag is named --confg; did you mean --config?", "run", "--confg", "x")
+	f(2, "usage: pdagentd [run] [--config FILE]", "run", "--confg=x")
+	f(2, `"extra" belongs to no flag`, "run", "extra")
+	f(2, "write --config my.yaml", "check", "my.yaml")
+	f(2, "pdagentd check --config FILE", "--config", "x", "check")
+	f(2, "flag needs an argument: --listen", "sandbox", "--listen")
+	f(1, "there is no file /nowhere: create it", "check", "--config", "/nowhere")
+	f(1, "/etc/pdaltagent/pdagentd.yaml, pdagentd.yaml and the built-in defaults", "run", "--config", "/nowhere")
 }

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// program builds pdagentd and returns its path.
-func program(t testing.TB) string {
+// built builds pdagentd and returns its path.
+func built(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pdagentd")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
@@ -101,7 +101,7 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	web, admin := freePort(t), freePort(t)
 	config := settings(t, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { noc: { key: %s } }", pagerduty.URL, testKey))
 	rewrite(t, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://127.0.0.1:`+web+`"]`, `admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "http://127.0.0.1:`+admin+`" }`)
-	pdagentd, ready := program(t), "http://127.0.0.1:"+admin+"/readyz"
+	pdagentd, ready := built(t), "http://127.0.0.1:"+admin+"/readyz"
 
 	p := launch(t, pdagentd, config, ready)
 	var (

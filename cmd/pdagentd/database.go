@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pdaltagent/pdaltagent/migrations"
@@ -20,17 +19,18 @@ type database struct {
 	pool   *pgxpool.Pool
 	server *embedded.Server // nil: somebody else's
 	psql   string           // the command that opens it
+	url    string
 }
 
-// patience is how long a database of somebody else's may be away at start.
+// patience is how long a database of somebody else's may be away when it is to
+// be migrated.
 const patience = 30 * time.Second
 
-// openDatabase starts the embedded server, or waits for the configured one,
-// and brings it to this version's schema.
+// openDatabase starts the embedded server and brings it to this version's
+// schema. A configured one may be away: see prepare.
 func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
-	db := &database{}
-	url := c.Database.URL
-	if url == "" {
+	db := &database{url: c.Database.URL}
+	if db.url == "" {
 		if err := os.MkdirAll(c.DataDir, 0o755); err != nil { //nolint:gosec // the server's own user must get through
 			return nil, fmt.Errorf("data_dir: %w", err)
 		}
@@ -38,16 +38,17 @@ func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databas
 		if err != nil {
 			return nil, fmt.Errorf("embedded postgres: %w", err)
 		}
-		db.server, db.psql, url = server, server.PsqlCommand(), server.URL()
+		db.server, db.psql, db.url = server, server.PsqlCommand(), server.URL()
 	}
-	if err := db.connect(ctx, url, logger); err != nil {
+	if err := db.connect(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
 }
 
-func (db *database) connect(ctx context.Context, url string, logger *slog.Logger) error {
-	conf, err := pgxpool.ParseConfig(url)
+// connect makes the pool; of a database that is not ours nothing is asked yet.
+func (db *database) connect(ctx context.Context) error {
+	conf, err := pgxpool.ParseConfig(db.url)
 	if err != nil {
 		return fmt.Errorf("database.url: %w", err)
 	}
@@ -55,41 +56,35 @@ func (db *database) connect(ctx context.Context, url string, logger *slog.Logger
 		db.psql = fmt.Sprintf("psql -h %s -p %d -U %s %s", conf.ConnConfig.Host, conf.ConnConfig.Port, conf.ConnConfig.User, conf.ConnConfig.Database)
 	}
 	conf.MaxConns = poolSize
-	if err := await(ctx, conf.ConnConfig, logger); err != nil {
-		return err
-	}
-	if err := migrations.Up(ctx, url); err != nil {
-		return err
+	if db.server != nil {
+		if err := migrations.Up(ctx, db.url); err != nil {
+			return err
+		}
 	}
 	db.pool, err = pgxpool.NewWithConfig(ctx, conf)
 	return err
 }
 
+// prepare brings a database that is not ours to this version's schema. While
+// it is away, that fails: what is received meanwhile is spooled.
+func (db *database) prepare(ctx context.Context) error {
+	if db.server != nil {
+		return nil // it was, when it started
+	}
+	if err := db.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("database at %s cannot be reached; check database.url (or DATABASE_URL) and that Postgres is up: %w", db.address(), err)
+	}
+	return migrations.Up(ctx, db.url)
+}
+
+func (db *database) address() string {
+	conf := db.pool.Config().ConnConfig
+	return fmt.Sprintf("%s:%d", conf.Host, conf.Port)
+}
+
 // poolSize bounds the connections besides the queue's own: to commit, to
 // look after partitions, and for whoever asks.
 const poolSize = 6
-
-// await returns when the database answers, or says why it does not.
-func await(ctx context.Context, conf *pgx.ConnConfig, logger *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		conn, err := pgx.ConnectConfig(ctx, conf)
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("database at %s:%d cannot be reached; check database.url (or DATABASE_URL) and that Postgres is up, or leave it empty for the embedded one: %w",
-				conf.Host, conf.Port, err)
-		}
-		logger.Warn("the database cannot be reached and is tried again: check database.url and that Postgres is up",
-			"host", conf.Host, "port", conf.Port, "error", err)
-		select {
-		case <-time.After(2 * time.Second):
-		case <-ctx.Done():
-		}
-	}
-}
 
 // close closes the pool and stops the server if it is ours.
 func (db *database) close() error {
@@ -106,7 +101,7 @@ func (db *database) close() error {
 
 // migrateCommand brings the database to this version's schema.
 func migrateCommand(ctx context.Context, file string, logger *slog.Logger) error {
-	c, _, err := loadConfig(file, os.LookupEnv)
+	c, _, err := openConfig(file, os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -114,6 +109,18 @@ func migrateCommand(ctx context.Context, file string, logger *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	logger.Info("the database has this version's schema")
-	return db.close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for err = db.prepare(ctx); err != nil && ctx.Err() == nil; err = db.prepare(ctx) {
+		logger.Warn("the database is not ready and is tried again", "error", err)
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return errors.Join(err, db.close())
+		}
+	}
+	if err == nil {
+		logger.Info("the database has this version's schema")
+	}
+	return errors.Join(err, db.close())
 }

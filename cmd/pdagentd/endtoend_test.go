@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,7 +20,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "rewrite the archives in testdata")
+	goleak.VerifyTestMain(m)
+}
 
 const testKey = "0123456789abcdef0123456789abcdef"
 
@@ -266,11 +270,11 @@ func TestBadInputIsCountedAndAnswered(t *testing.T) {
 
 func (a *appliance) metrics(t testing.TB) string {
 	t.Helper()
-	return fetch(t, "http://"+a.admin.Addr().String()+"/metrics")
+	return get(t, "http://"+a.admin.Addr().String()+"/metrics")
 }
 
-// fetch returns what a GET answers.
-func fetch(t testing.TB, url string) string {
+// get returns what a GET answers.
+func get(t testing.TB, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {

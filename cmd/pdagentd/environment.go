@@ -3,18 +3,24 @@ package main
 import (
 	"fmt"
 	"net"
+	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
+	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
 // environmentRoute is the route of a key that came with the environment.
 const environmentRoute = "default"
 
-// fromEnvironment sets what PDaltagent's variables say. The file wins over
-// them.
-func fromEnvironment(c *config, env func(string) (string, bool)) error {
+// fromEnvironment sets what PDaltagent's variables say, and returns what is
+// wrong with them. The file wins over them.
+func fromEnvironment(c *config, env func(string) (string, bool)) (faults mapping.Faults) {
+	fault := func(variable, format string, args ...any) {
+		faults = append(faults, mapping.Fault{Place: mapping.Place{File: variable}, Message: fmt.Sprintf(format, args...)})
+	}
+	origins := c.document.origins
 	get := func(name string) string {
 		value, _ := env(name)
 		return strings.TrimSpace(value)
@@ -23,6 +29,7 @@ func fromEnvironment(c *config, env func(string) (string, bool)) error {
 		if key := get(name); key != "" {
 			c.Routes = map[string]routeConfig{environmentRoute: {Key: ingest.Secret(key)}}
 			c.DefaultRoute = environmentRoute
+			origins["routes."+environmentRoute] = name
 		}
 	}
 	host, port := get("PDAGENTD_SNMP_HOST"), get("PDAGENTD_SNMP_PORT")
@@ -31,9 +38,11 @@ func fromEnvironment(c *config, env func(string) (string, bool)) error {
 			port = "162"
 		}
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return fmt.Errorf("PDAGENTD_SNMP_PORT: %q is no port", port)
+			fault("PDAGENTD_SNMP_PORT", "%q is no port; write 162, or another number up to 65535", port)
+			port = "162"
 		}
 		c.Ingest.SNMP.Listen = []string{net.JoinHostPort(host, port)}
+		origins["ingest.snmp.listen"] = "PDAGENTD_SNMP_HOST"
 	}
 	if community := get("PDAGENTD_SNMP_COMMUNITY"); community != "" {
 		c.Ingest.SNMP.Communities = []ingest.Secret{ingest.Secret(community)}
@@ -42,11 +51,11 @@ func fromEnvironment(c *config, env func(string) (string, bool)) error {
 	if debug := get("PDAGENTD_DEBUG"); debug != "" {
 		on, err := strconv.ParseBool(debug)
 		if err != nil {
-			return fmt.Errorf("PDAGENTD_DEBUG: %q is neither true nor false", debug)
+			fault("PDAGENTD_DEBUG", "%q is neither true nor false%s", debug, mendScalar(debug, reflect.TypeFor[bool]()))
 		}
 		c.debug = on
 	}
-	return nil
+	return faults
 }
 
 // trapRules returns a rule file whose one rule takes every trap that no other

@@ -5,15 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
-
-	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
-	"github.com/pdaltagent/pdaltagent/mapping/rulefile"
 )
 
 // standardFiles are looked for, in this order, when no --config is given.
@@ -24,36 +18,89 @@ func standardFiles() []string {
 // loadConfig returns the configuration: the defaults, what the environment
 // says, and over both what the file says. file is empty for the standard
 // places; where none of those exists the defaults stand. used is the file that
-// was read.
+// was read. Secrets are not read yet, so that whoever may read the file may
+// use what needs none of them.
+//
+// The error is *misconfigured, with all that is wrong, where the file could be
+// read; the configuration is then what of it makes sense.
 func loadConfig(file string, env func(string) (string, bool)) (c *config, used string, err error) {
-	c = defaults()
-	if err := fromEnvironment(c, env); err != nil {
-		return nil, "", err
-	}
 	data, used, err := readConfig(file)
 	if err != nil {
-		return nil, "", err
+		return nil, file, err
 	}
-	if err := rulefile.Decode(used, data, c); err != nil {
-		return nil, used, err
-	}
+	c = defaults()
+	d := newDocument(used, data)
+	c.document = d
+	faults := fromEnvironment(c, env)
+	faults = append(faults, d.decode(c)...)
 	if url, ok := env("DATABASE_URL"); ok && url != "" {
 		c.Database.URL = url
 	}
-	if len(c.Routes) == 0 {
+	d.settle(env)
+	toSandbox := len(c.Routes) == 0
+	if toSandbox {
 		c.PagerDuty.EventsURL = sandboxURL
 	}
-	if err := c.validate(); err != nil {
-		return nil, used, locate(used, data, err)
+	for _, fault := range each(c.validate()) {
+		if message := mended(c, fault.Error()); !d.doubtful(keyOf(message)) {
+			faults = append(faults, d.fault(message))
+		}
 	}
-	return c, used, nil
+	return c, used, misconfiguration(d, faults)
+}
+
+// openConfig is loadConfig for those who need the secrets, too: its faults are
+// those of both.
+func openConfig(file string, env func(string) (string, bool)) (c *config, used string, err error) {
+	c, used, err = loadConfig(file, env)
+	if c == nil {
+		return nil, used, err
+	}
+	faults := append(faultsOf(err), c.resolve(c.document, env)...)
+	return c, used, misconfiguration(c.document, faults)
+}
+
+// settle makes variables of the environment the places of those keys alone
+// that the file does not give.
+func (d *document) settle(env func(string) (string, bool)) {
+	for key := range d.origins {
+		if d.has(key) {
+			delete(d.origins, key)
+		}
+	}
+	if url, _ := env("DATABASE_URL"); url != "" {
+		d.origins["database.url"] = "DATABASE_URL"
+	}
+}
+
+// mended returns a message with a suggestion that keeps what was written,
+// where the part that it comes from knows none.
+func mended(c *config, message string) string {
+	key := keyOf(message)
+	section, index, ok := strings.Cut(key, "[")
+	listeners := map[string][]string{
+		"ingest.snmp.listen": c.Ingest.SNMP.Listen, "ingest.syslog.listen": c.Ingest.Syslog.Listen, "ingest.http.listen": c.Ingest.HTTP.Listen,
+	}[section]
+	i := 0
+	if _, err := fmt.Sscanf(index, "%d]", &i); !ok || err != nil || i >= len(listeners) {
+		return message
+	}
+	meant := mendListener(key, listeners[i])
+	if meant == listeners[i] {
+		return message
+	}
+	return fmt.Sprintf("%s: %q is no listener; write %q", key, listeners[i], meant)
 }
 
 func readConfig(file string) (data []byte, used string, err error) {
 	if file != "" {
 		data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, file, fmt.Errorf("configuration: there is no file %s%s: create it (deploy/pdagentd.example.yaml is a beginning), or leave --config out for the first of %s and the built-in defaults",
+				file, relative(file), strings.Join(standardFiles(), ", "))
+		}
 		if err != nil {
-			return nil, file, fmt.Errorf("configuration: %w", err)
+			return nil, file, fmt.Errorf("configuration: %w", unreadable(file, err))
 		}
 		return data, file, nil
 	}
@@ -63,80 +110,41 @@ func readConfig(file string) (data []byte, used string, err error) {
 			return data, name, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, name, fmt.Errorf("configuration: %w", err)
+			return nil, name, fmt.Errorf("configuration: %w", unreadable(name, err))
 		}
 	}
 	return nil, "", nil
 }
 
-// locate gives each fault the place of the key that it begins with.
-func locate(file string, data []byte, err error) error {
-	var root yaml.Node
-	if yaml.Unmarshal(data, &root) != nil || len(root.Content) == 0 {
-		return err
-	}
-	key := regexp.MustCompile(`^[a-z0-9_-]+(\[\d+\]|\.[A-Za-z0-9_-]+)*`)
-	var faults mapping.Faults
-	for _, fault := range each(err) {
-		node := find(root.Content[0], key.FindString(fault.Error()))
-		faults = append(faults, mapping.Fault{
-			Place:   mapping.Place{File: file, Line: node.Line, Column: node.Column},
-			Message: fault.Error(),
-		})
-	}
-	return faults.Err()
+// misconfigured is all that is wrong with a configuration, its rules and its
+// modules.
+type misconfigured struct {
+	mapping.Faults
+	document *document
 }
 
-// find returns the deepest node on the way to a key such as
-// ingest.syslog.listen[0].
-func find(node *yaml.Node, key string) *yaml.Node {
-	for _, step := range strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		next := child(node, step)
-		if next == nil {
-			break
-		}
-		node = next
+// Unwrap returns the faults one by one.
+func (m *misconfigured) Unwrap() []error { return m.Faults.Unwrap() }
+
+// misconfiguration returns faults as an error; nil where there are none.
+func misconfiguration(d *document, faults mapping.Faults) error {
+	if len(faults) == 0 {
+		return nil
 	}
-	return node
+	return &misconfigured{d.sort(faults), d}
 }
 
-func child(node *yaml.Node, step string) *yaml.Node {
-	switch node.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			if node.Content[i].Value == step {
-				return node.Content[i+1]
-			}
-		}
-	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(step); err == nil && i < len(node.Content) {
-			return node.Content[i]
-		}
-	default:
+// faultsOf returns the faults that an error is, one without a place where it
+// is none.
+func faultsOf(err error) mapping.Faults {
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-// resolve returns a secret that is given inline, as a file's content or as a
-// variable; empty where none is given.
-func resolve(key string, inline ingest.Secret, file, variable string) (ingest.Secret, error) {
-	switch {
-	case file != "":
-		data, err := os.ReadFile(file) //nolint:gosec // the operator names it
-		if err != nil {
-			return "", fmt.Errorf("%s_file: %w", key, err)
-		}
-		secret := strings.TrimSpace(string(data))
-		if secret == "" {
-			return "", fmt.Errorf("%s_file: %s is empty", key, file)
-		}
-		return ingest.Secret(secret), nil
-	case variable != "":
-		secret := strings.TrimSpace(os.Getenv(variable))
-		if secret == "" {
-			return "", fmt.Errorf("%s_env: the environment has no variable %s", key, variable)
-		}
-		return ingest.Secret(secret), nil
+	if faults, ok := errors.AsType[mapping.Faults](err); ok {
+		return faults
 	}
-	return inline, nil
+	if m, ok := errors.AsType[*misconfigured](err); ok {
+		return m.Faults
+	}
+	return mapping.Faults{{Message: err.Error()}}
 }

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	_ "time/tzdata" // for machines without zone data
 )
@@ -26,7 +24,7 @@ func main() {
 	boundMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // boundMemory has the collector run as often as it takes to stay below 80 MB.
@@ -37,56 +35,77 @@ func boundMemory() {
 	}
 }
 
-const usage = `usage: pdagentd [run] [--config FILE]       run the appliance
-       pdagentd check [--config FILE]       load configuration, rules and MIBs; say what is wrong
-       pdagentd migrate [--config FILE]     bring the database to this version's schema
-       pdagentd sandbox [--listen ADDR]     a PagerDuty stand-in, alone
-       pdagentd version
-Without --config: /etc/pdaltagent/pdagentd.yaml, ./pdagentd.yaml, or built-in defaults.
-`
+// commands are all of pdagentd's commands.
+func commands() []subcommand {
+	return []subcommand{
+		{
+			name: "run", short: "run the appliance", config: true,
+			long: "Runs the appliance until Ctrl-C or SIGTERM, which end it gracefully. SIGHUP reads rules, SMI modules\n" +
+				"and certificates anew, which also happens when their files change.\n" +
+				"It logs to standard error: text on a terminal, JSON otherwise.",
+			prepare: func(flags *flag.FlagSet) func(context.Context, call) error {
+				debug := flags.Bool("debug", false, "log at debug level, too")
+				return func(ctx context.Context, in call) error {
+					signal.Ignore(syscall.SIGHUP) // until there is something to reload
+					return runCommand(ctx, in.config, *debug, in.stdout, in.stderr)
+				}
+			},
+		},
+		{
+			name: "check", short: "say what is wrong with configuration, rules and MIBs", config: true,
+			long: "Loads the configuration with its secrets, the rules and the SMI modules, starts nothing, and says all that\n" +
+				"is wrong: FILE:LINE:COLUMN: what it is. Warnings are marked as such. Exit status: 0 when pdagentd would\n" +
+				"start, 1 when there are faults.",
+			prepare: func(*flag.FlagSet) func(context.Context, call) error {
+				return func(ctx context.Context, in call) error { return checkCommand(ctx, in.config, in.stdout, in.stderr) }
+			},
+		},
+		{
+			name: "migrate", short: "bring the database to this version's schema", config: true,
+			long: "Applies the migrations that the database does not have yet. 'pdagentd run' does so, too.",
+			prepare: func(flags *flag.FlagSet) func(context.Context, call) error {
+				debug := flags.Bool("debug", false, "log at debug level, too")
+				return func(ctx context.Context, in call) error {
+					return migrateCommand(ctx, in.config, newLogger(in.stderr, *debug))
+				}
+			},
+		},
+		{
+			name: "sandbox", usage: "[--listen ADDR]", short: "a PagerDuty stand-in, alone",
+			long: "Runs a stand-in for PagerDuty that keeps what it gets in memory and can be told to fail.",
+			prepare: func(flags *flag.FlagSet) func(context.Context, call) error {
+				address := flags.String("listen", "127.0.0.1:8082", "the `ADDR`ess to listen on, 127.0.0.1:8082 if it is left out")
+				return func(ctx context.Context, in call) error { return sandboxCommand(ctx, *address, in.stdout) }
+			},
+		},
+		mibSubcommand(),
+		{
+			name: "version", short: "say which version this is",
+			long: "Prints the version, the commit that it was built from, and the version of Go.",
+			prepare: func(*flag.FlagSet) func(context.Context, call) error {
+				return func(_ context.Context, in call) error {
+					_, err := fmt.Fprintln(in.stdout, describeBuild())
+					return err
+				}
+			},
+		},
+	}
+}
 
-// command runs one command and returns the exit status: 0, 1 for a failure, 2
-// for wrong usage.
-func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	name := "run"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
+// describeBuild says which program this is.
+func describeBuild() string {
+	commit, dirty := "unknown", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				commit = s.Value[:min(len(s.Value), 12)]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				dirty = ", changed since"
+			}
+		}
 	}
-	flags := flag.NewFlagSet("pdagentd "+name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage) }
-	file := flags.String("config", "", "configuration file")
-	listen := flags.String("listen", "127.0.0.1:8082", "sandbox: address")
-	debug := flags.Bool("debug", false, "log at debug level")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil || flags.NArg() > 0 {
-		fmt.Fprint(stderr, usage)
-		return 2
-	}
-	var err error
-	switch name {
-	case "run":
-		err = runCommand(ctx, *file, *debug, stdout, stderr)
-	case "check":
-		err = checkCommand(ctx, *file, stdout, stderr)
-	case "migrate":
-		err = migrateCommand(ctx, *file, newLogger(stderr, *debug))
-	case "sandbox":
-		err = sandboxCommand(ctx, *listen, stdout)
-	case "version":
-		_, err = fmt.Fprintf(stdout, "pdagentd %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	case "help":
-		_, err = fmt.Fprint(stdout, usage)
-	default:
-		fmt.Fprintf(stderr, "pdagentd: no command is named %q\n%s", name, usage)
-		return 2
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "pdagentd: %v\n", err)
-		return 1
-	}
-	return 0
+	return fmt.Sprintf("pdagentd %s (commit %s%s) %s %s/%s", version, commit, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // newLogger logs text on a terminal and JSON otherwise.

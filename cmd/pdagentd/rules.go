@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/pdaltagent/pdaltagent/mapping"
 	"github.com/pdaltagent/pdaltagent/mapping/rulefile"
@@ -15,48 +17,110 @@ import (
 // Modules know what mapping asks of them.
 var _ mapping.Namer = (*mibs.Modules)(nil)
 
-// loadRules reads SMI modules and compiles the rules. What is only suspicious
-// is logged.
-func loadRules(ctx context.Context, c *config, logger *slog.Logger) (*mapping.Rules, error) {
-	modules, warnings, err := mibs.Load(ctx, c.MIBs)
-	if err != nil {
-		return nil, fmt.Errorf("mibs: %w", err)
-	}
-	for _, w := range warnings {
-		logger.Warn("an SMI module is not all there", "warning", w.String())
-	}
-	var environment []rulefile.File
-	if c.trapRules != "" {
-		environment = append(environment, rulefile.File{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)})
-	}
-	rules, err := rulefile.Load(c.Rules, modules, environment...)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range rules.Warnings() {
-		logger.Warn("a rule looks wrong", "warning", w.Error())
-	}
-	logger.Info("rules loaded", "rules", rules.Len(), "modules", len(modules.Names()))
-	return rules, nil
+// ruleset is what was read of rules and SMI modules.
+type ruleset struct {
+	rules    *mapping.Rules // nil: there are faults
+	modules  *mibs.Modules  // nil: reading them was broken off
+	files    int            // rule files
+	faults   mapping.Faults
+	warnings mapping.Faults
 }
 
-// checkCommand says all that is wrong with the configuration, its rules and its
-// modules.
-func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) error {
-	c, used, err := loadConfig(file, os.LookupEnv)
+// readRules reads SMI modules and compiles the rules.
+func readRules(ctx context.Context, c *config) ruleset {
+	var r ruleset
+	modules, warnings, err := mibs.Load(ctx, r.folders(c))
 	if err != nil {
-		return err
+		r.fault(c.document.fault("mibs: " + err.Error()))
+		return r
 	}
-	if _, _, err := c.routes(); err != nil {
-		return err
+	r.modules = modules
+	for _, w := range warnings {
+		r.warnings = append(r.warnings, ofModule(w))
 	}
-	rules, err := loadRules(ctx, c, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		return err
+	loader := rulefile.Loader{Namer: modules, Routes: sortedKeys(c.Routes), Raw: c.History.Raw}
+	if len(c.Routes) == 0 {
+		loader.Routes = nil // to the sandbox leads any
 	}
-	if used == "" {
-		used = "built-in defaults"
+	if c.trapRules != "" {
+		loader.More = []rulefile.File{{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)}}
 	}
-	fmt.Fprintf(stdout, "%s: ok, %d rules\n", used, rules.Len())
-	return nil
+	rules, suspicious, err := loader.Load(r.paths(c)...)
+	r.rules = rules
+	r.faults = append(r.faults, faultsOf(err)...)
+	r.warnings = append(r.warnings, suspicious...)
+	return r
+}
+
+func (r *ruleset) fault(f mapping.Fault) { r.faults = append(r.faults, f) }
+
+// folders returns those folders of modules that can be read.
+func (r *ruleset) folders(c *config) (folders []string) {
+	for i, folder := range c.MIBs {
+		if _, err := os.ReadDir(folder); err != nil {
+			r.fault(c.document.fault(fmt.Sprintf("mibs[%d]: %v", i, noFolder(folder, err))))
+			continue
+		}
+		folders = append(folders, folder)
+	}
+	return folders
+}
+
+func noFolder(folder string, err error) error {
+	if info, statErr := os.Stat(folder); statErr == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file: name the folder that it is in", folder)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s%s: create it, or take it out of this list", folder, relative(folder))
+	}
+	return unreadable(folder, err)
+}
+
+// paths returns those rule files and folders that can be read.
+func (r *ruleset) paths(c *config) (paths []string) {
+	for i, path := range c.Rules {
+		files, err := rulefile.Files([]string{path})
+		if err != nil {
+			r.fault(c.document.fault(fmt.Sprintf("rules[%d]: %s", i, strings.TrimPrefix(err.Error(), "rules: "))))
+			continue
+		}
+		if len(files) == 0 {
+			f := c.document.fault(fmt.Sprintf("rules[%d]: %s holds no file *.yaml, so no rule comes from it", i, path))
+			r.warnings = append(r.warnings, f)
+		}
+		paths = append(paths, path)
+		r.files += len(files)
+	}
+	return paths
+}
+
+// ofModule returns a warning about an SMI module with its place.
+func ofModule(w mibs.Warning) mapping.Fault {
+	text := w.Text
+	if w.Module != "" {
+		text = w.Module + ": " + text
+	}
+	at := mapping.Place{File: w.File}
+	if w.Line > 0 {
+		at.Line, at.Column = w.Line, 1
+	}
+	return mapping.Fault{Place: at, Message: text}
+}
+
+// loadRules reads SMI modules and compiles the rules. What is only suspicious
+// is logged. Its error is *misconfigured.
+func loadRules(ctx context.Context, c *config, logger *slog.Logger) (*mapping.Rules, error) {
+	r := readRules(ctx, c)
+	if err := misconfiguration(c.document, r.faults); err != nil {
+		return nil, err
+	}
+	r.logWarnings(logger)
+	logger.Info("rules loaded", "rules", r.rules.Len(), "modules", len(r.modules.Names()))
+	return r.rules, nil
+}
+
+func (r *ruleset) logWarnings(logger *slog.Logger) {
+	for _, w := range r.warnings {
+		logger.Warn("rules or modules look wrong: "+w.Message, "at", w.Place.String())
+	}
 }

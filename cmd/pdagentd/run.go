@@ -20,7 +20,9 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/pagerduty"
 	"github.com/pdaltagent/pdaltagent/delivery/queue"
 	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
+	"github.com/pdaltagent/pdaltagent/delivery/spool"
 	"github.com/pdaltagent/pdaltagent/ingest"
+	"github.com/pdaltagent/pdaltagent/ingest/fetch"
 	"github.com/pdaltagent/pdaltagent/ingest/httpevent"
 	"github.com/pdaltagent/pdaltagent/ingest/snmptrap"
 	"github.com/pdaltagent/pdaltagent/ingest/syslog"
@@ -29,7 +31,7 @@ import (
 )
 
 func runCommand(ctx context.Context, file string, debug bool, stdout, stderr io.Writer) error {
-	c, used, err := loadConfig(file, os.LookupEnv)
+	c, used, err := openConfig(file, os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,13 @@ type appliance struct {
 	stand    *sandbox.Sandbox // nil: events go to PagerDuty
 	sandbox  *server          // where stand listens
 	sender   *pagerduty.Sender
+	spool    *spool.Spool
 	queue    *queue.Queue
+	tally    *ingest.Tally
+	fetch    *fetch.Fetcher
+	mapper   *mapping.Mapper
+	reloader *reloader
+	drops    drops
 	snmp     *snmptrap.Receiver
 	syslog   *syslog.Receiver
 	http     *httpevent.Receiver
@@ -71,19 +79,42 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 		}
 	}()
 	a.events = mapping.NewEventCounter(a.registry)
+	a.reloader = newReloader(c, a.registry, logger)
 	rules, err := loadRules(ctx, c, logger)
 	if err != nil {
 		return a, err
 	}
+	a.reloader.follow(rules)
 	if a.database, err = openDatabase(ctx, c, logger); err != nil {
 		return a, err
+	}
+	a.tally = ingest.NewTally(a.registry)
+	if a.fetch, err = fetch.New(c.Ingest.Fetch, ingest.HandlerFunc(a.handle), a.tally, logger); err != nil {
+		return a, fmt.Errorf("ingest.%w", err)
 	}
 	if err := a.buildDelivery(ctx); err != nil {
 		return a, err
 	}
-	tally := ingest.NewTally(a.registry)
-	handler := mapping.NewMapper(rules, a.queue, tally, a.events, a.registry, logger)
-	return a, a.buildReceivers(ctx, handler, tally)
+	a.mapper = mapping.NewMapper(rules, a.queue, a.tally, a.events, a.registry, logger)
+	return a, a.buildReceivers(ctx)
+}
+
+// handle hands what was fetched to the mapper, which is made after the queue
+// that runs the commands.
+func (a *appliance) handle(ctx context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
+	a.mapper.Handle(ctx, ms, done)
+}
+
+// fetches are the commands of ingest.fetch as the queue runs them.
+func (a *appliance) fetches() []queue.Periodic {
+	var jobs []queue.Periodic
+	for _, e := range a.fetch.Entries() {
+		jobs = append(jobs, queue.Periodic{
+			Name: "fetch-" + e.Name, Schedule: e.Schedule, Timeout: e.Timeout + time.Minute,
+			Run: func(ctx context.Context) error { return a.fetch.Run(ctx, e.Name) },
+		})
+	}
+	return jobs
 }
 
 func newRegistry() *prometheus.Registry {
@@ -95,10 +126,7 @@ func newRegistry() *prometheus.Registry {
 // buildDelivery makes what comes after the rules.
 func (a *appliance) buildDelivery(ctx context.Context) error {
 	c := a.config
-	known, standard, err := c.routes()
-	if err != nil {
-		return err
-	}
+	known, standard := c.routes()
 	routes, err := delivery.NewRoutes(known, standard)
 	if err != nil {
 		return err
@@ -118,72 +146,85 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 		return err
 	}
 	ledger := history.New(a.database.pool, routes, history.Config{
-		Keep: c.History.Keep, Jobs: queue.Jobs(migrations.RiverSchema), Announce: queue.Announce(migrations.RiverSchema),
+		Keep: c.History.Keep, Jobs: queue.Jobs(migrations.RiverSchema, c.Node), Announce: queue.Announce(migrations.RiverSchema, c.Node),
 	}, a.logger)
-	if err := ledger.LoadKeys(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
+	if a.spool, err = spool.Open(spool.Config{Dir: filepath.Join(c.DataDir, "spool"), MaxBytes: c.Spool.MaxBytes}, a.logger); err != nil {
+		return fmt.Errorf("spool: %w", err)
 	}
 	a.queue, err = queue.New(ctx, queue.Config{
 		Node: c.Node, Schema: migrations.RiverSchema, Workers: c.Delivery.Workers, GiveUpAfter: c.Delivery.GiveUpAfter,
 		Backoff: queue.Backoff{Initial: c.Delivery.Backoff.Initial, Max: c.Delivery.Backoff.Max},
-		Drain:   20 * time.Second,
+		Drain:   20 * time.Second, Version: version, Spool: a.spool, Periodic: a.fetches(),
+		Prepare: func(ctx context.Context) error {
+			if err := a.database.prepare(ctx); err != nil {
+				return err
+			}
+			return ledger.LoadKeys(ctx)
+		},
 	}, a.database.pool, ledger, a.sender, a.events, a.registry, a.logger)
 	return err
 }
 
 // buildReceivers binds every address.
-func (a *appliance) buildReceivers(ctx context.Context, handler ingest.Handler, tally *ingest.Tally) (err error) {
+func (a *appliance) buildReceivers(ctx context.Context) (err error) {
 	c := a.config
-	certificate, err := c.certificate()
+	certificate, err := c.certificate(a.logger)
 	if err != nil {
 		return err
 	}
 	if a.admin, err = newAdmin(ctx, c.Admin, certificate, a); err != nil {
 		return err
 	}
-	if a.snmp, err = snmptrap.New(ctx, c.Ingest.SNMP, handler, tally, a.logger); err != nil {
-		return fmt.Errorf("ingest.snmp: %w", err)
-	}
-	if a.syslog, err = syslog.New(ctx, c.Ingest.Syslog, handler, tally, a.logger); err != nil {
-		return fmt.Errorf("ingest.syslog: %w", err)
-	}
-	conf := c.Ingest.HTTP
-	if conf.Token, err = resolve("ingest.http.token", conf.Token, conf.TokenFile, conf.TokenEnv); err != nil {
+	traps := c.Ingest.SNMP
+	traps.StateDir = filepath.Join(c.DataDir, "snmp")
+	if traps.Quarantine, err = ingest.NewQuarantine(filepath.Join(c.DataDir, "quarantine"), a.logger); err != nil {
 		return err
 	}
-	if a.http, err = httpevent.New(ctx, conf, certificate, handler, tally, a.ready, a.logger); err != nil {
+	if a.snmp, err = snmptrap.New(ctx, traps, a.mapper, a.tally, a.logger); err != nil {
+		return fmt.Errorf("ingest.snmp: %w", err)
+	}
+	lines := c.Ingest.Syslog
+	lines.Certificate = certificate
+	if a.syslog, err = syslog.New(ctx, lines, a.mapper, a.tally, a.logger); err != nil {
+		return fmt.Errorf("ingest.syslog: %w", err)
+	}
+	durable := func() error { _, err := a.ready(); return err }
+	if a.http, err = httpevent.New(ctx, c.Ingest.HTTP, certificate, a.mapper, a.tally, durable, a.logger); err != nil {
 		return fmt.Errorf("ingest.http: %w", err)
 	}
-	a.registry.MustRegister(drops{a.snmp.Sockets(), a.syslog.Sockets()}, prometheus.NewCounterFunc(prometheus.CounterOpts{
+	a.drops = drops{a.snmp.Sockets(), a.syslog.Sockets()}
+	a.registry.MustRegister(a.drops, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "pdaltagent_syslog_truncated_total",
 		Help: "Syslog lines cut at ingest.syslog.max_message_bytes.",
-	}, func() float64 { return float64(a.syslog.Truncated()) }))
+	}, func() float64 { return float64(a.syslog.Truncated()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pdaltagent_syslog_connections",
+		Help: "Open connections of syslog senders.",
+	}, func() float64 { return float64(a.syslog.Connections()) }))
 	return nil
 }
 
-// certificate returns what https listeners show: the configured certificate,
+// certificate returns what https and tls listeners show: the configured certificate,
 // else one that is made once and kept under data_dir.
-func (c *config) certificate() (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
-	if !c.Ingest.HTTP.HTTPS() && !isHTTPS(c.Admin.Listen) {
+func (c *config) certificate(logger *slog.Logger) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	if !c.Ingest.HTTP.HTTPS() && !isHTTPS(c.Admin.Listen) && !c.Ingest.Syslog.NeedsCertificate() {
 		return nil, nil //nolint:nilnil // nobody asks for one
 	}
-	var (
-		certificate tls.Certificate
-		err         error
-	)
 	if files := c.Ingest.HTTP.TLS; files.CertFile != "" {
-		certificate, err = tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
-	} else {
-		certificate, err = httpevent.SelfSigned(filepath.Join(c.DataDir, "tls"))
+		certificate, err := ingest.LoadCertificate(files.CertFile, files.KeyFile, logger)
+		if err != nil {
+			return nil, fmt.Errorf("ingest.http.tls: %w", err)
+		}
+		return certificate.GetCertificate, nil
 	}
+	certificate, err := httpevent.SelfSigned(filepath.Join(c.DataDir, "tls"))
 	if err != nil {
 		return nil, fmt.Errorf("ingest.http.tls: %w", err)
 	}
 	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil }, nil
 }
 
-// ready says whether events can be committed.
-func (a *appliance) ready() error {
+// ready says whether events can be made durable, and how.
+func (a *appliance) ready() (how string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	return a.queue.Ready(ctx)
@@ -201,6 +242,8 @@ func (a *appliance) run(ctx context.Context) error {
 	context.AfterFunc(failed, stop)
 	sinks.Go(func() error { return a.queue.Run(failed) })
 	sinks.Go(func() error { return a.admin.Run(failed) })
+	sinks.Go(func() error { return a.reloader.Run(failed, a.mapper.Swap) })
+	sinks.Go(func() error { return a.drops.Warn(failed, a.logger) })
 	if a.sandbox != nil {
 		sinks.Go(func() error { return a.sandbox.Run(failed) })
 	}
@@ -214,7 +257,9 @@ func (a *appliance) run(ctx context.Context) error {
 	err = errors.Join(err, sinks.Wait())
 	a.sender.Close()
 	a.queue.Close()
-	return errors.Join(err, a.database.close())
+	err = errors.Join(err, a.spool.Close(), a.database.close())
+	a.logger.Info("stopped")
+	return err
 }
 
 // close gives back what build has taken, when run is never called.
@@ -237,6 +282,9 @@ func (a *appliance) close() error {
 	}
 	if a.queue != nil {
 		a.queue.Close()
+	}
+	if a.spool != nil {
+		errs = append(errs, a.spool.Close())
 	}
 	if a.database != nil {
 		errs = append(errs, a.database.close())

@@ -1,7 +1,6 @@
 package rulefile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,7 @@ import (
 // document leaves into as it is.
 func Decode(name string, data []byte, into any) error {
 	s := newSource(name, data)
-	l, err := yaml.NewLoader(bytes.NewReader(s.data), yaml.WithKnownFields(true))
+	l, err := yaml.NewLoader(strings.NewReader(s.data), yaml.WithKnownFields(true))
 	if err != nil {
 		return err
 	}

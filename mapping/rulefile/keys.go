@@ -12,11 +12,10 @@ import (
 type keys struct {
 	what  string   // what the mapping is called in errors
 	known []string // nil: any
-	later []string // those that are refused until they work
 }
 
 // each calls do for the keys of a mapping, in their order, and notes those
-// that are unknown, come twice or do not work yet.
+// that are unknown or come twice.
 func (s *source) each(n *yaml.Node, k keys, do func(key mapping.Text, value *yaml.Node)) {
 	n = follow(n)
 	if n.Kind != yaml.MappingNode {
@@ -36,11 +35,8 @@ func (s *source) each(n *yaml.Node, k keys, do func(key mapping.Text, value *yam
 			s.fault(t.Place, "merge keys (<<) are not supported: repeat what they would merge")
 		case seen[t.Value]:
 			s.fault(t.Place, `key "`+t.Value+`" is given twice`)
-		case slices.Contains(k.later, t.Value):
-			s.fault(t.Place, t.Value+" is not supported yet")
 		case k.known != nil && !slices.Contains(k.known, t.Value):
-			all := append(slices.Clone(k.known), k.later...)
-			s.fault(t.Place, `unknown key "`+t.Value+`" in `+k.what+mapping.DidYouMean(t.Value, all))
+			s.fault(t.Place, `unknown key "`+t.Value+`" in `+k.what+mapping.DidYouMean(t.Value, k.known))
 		default:
 			do(t, value)
 		}

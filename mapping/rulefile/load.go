@@ -5,39 +5,17 @@
 package rulefile
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
-// Load reads and compiles the rules of files, and of the *.yaml files of
-// folders, in lexical order, at any depth. No paths make rules that match
-// nothing. more are read after them. Its error is mapping.Faults where the
-// files could be read.
-func Load(paths []string, namer mapping.Namer, more ...File) (*mapping.Rules, error) {
-	files, err := Files(paths)
-	if err != nil {
-		return nil, err
-	}
-	var spec mapping.Spec
-	var faults mapping.Faults
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, unreadable(name, err)
-		}
-		faults = append(faults, read(name, data, &spec)...)
-	}
-	for _, file := range more {
-		faults = append(faults, read(file.Name, file.Data, &spec)...)
-	}
-	return compile(spec, faults, namer)
+// Loader reads rule files, and the files of tables that they name.
+type Loader struct {
+	Namer  mapping.Namer // required
+	Routes []string      // the names of the configured routes; nil: the routes of rules are not checked
+	Raw    bool          // history.raw: stored messages are not masked
+	More   []File        // read after the files of the paths
 }
 
 // File is a rule file that is in memory. Its faults are shown with its name.
@@ -46,34 +24,76 @@ type File struct {
 	Data []byte
 }
 
-// Parse compiles the rules of one file that is in memory already. name is
-// what its faults are shown with.
+// Load reads and compiles the rules of files, and of the *.yaml files of
+// folders, in lexical order, at any depth. No paths make rules that match
+// nothing. The error is mapping.Faults: all that is wrong with all files.
+// Warnings come with and without it.
+func (l Loader) Load(paths ...string) (rules *mapping.Rules, warnings mapping.Faults, err error) {
+	files, faults := find(paths)
+	r := reader{}
+	r.faults = append(r.faults, faults...)
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			r.faults = append(r.faults, unreadable(name, err))
+			continue
+		}
+		r.read(File{name, data}, nil)
+		r.spec.Files = append(r.spec.Files, name)
+	}
+	for _, f := range l.More {
+		r.read(f, nil)
+	}
+	return l.compile(&r)
+}
+
+// Parse compiles the rules of one file that is in memory already. Files of
+// tables that tables holds, by their whole path, are not read from disk.
+func (l Loader) Parse(file File, tables ...File) (rules *mapping.Rules, warnings mapping.Faults, err error) {
+	r := reader{}
+	r.read(file, tables)
+	for _, f := range l.More {
+		r.read(f, tables)
+	}
+	return l.compile(&r)
+}
+
+// Load is Loader.Load without its warnings, which Rules.Warnings returns.
+func Load(paths []string, namer mapping.Namer, more ...File) (*mapping.Rules, error) {
+	rules, _, err := Loader{Namer: namer, More: more}.Load(paths...)
+	return rules, err
+}
+
+// Parse is Loader.Parse without its warnings, which Rules.Warnings returns.
 func Parse(name string, data []byte, namer mapping.Namer) (*mapping.Rules, error) {
-	var spec mapping.Spec
-	faults := read(name, data, &spec)
-	return compile(spec, faults, namer)
+	rules, _, err := Loader{Namer: namer}.Parse(File{name, data})
+	return rules, err
 }
 
-func compile(spec mapping.Spec, faults mapping.Faults, namer mapping.Namer) (*mapping.Rules, error) {
-	rules, err := mapping.Compile(spec, namer)
-	var more mapping.Faults
-	if errors.As(err, &more) {
-		faults = append(faults, more...)
-	}
-	faults = append(faults, defaultsTwice(spec.Defaults)...)
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
-	return rules, nil
+// reader collects what files say, and what is wrong with them.
+type reader struct {
+	spec   mapping.Spec
+	faults mapping.Faults
 }
 
-// read adds what a file says to spec.
-func read(name string, data []byte, spec *mapping.Spec) mapping.Faults {
-	s := newSource(name, data)
+// read adds what a file says.
+func (r *reader) read(f File, tables []File) {
+	s := newSource(f.Name, f.Data)
+	s.given = tables
 	for _, doc := range s.documents() {
-		s.document(doc, spec)
+		s.document(doc, &r.spec)
 	}
-	return s.faults
+	r.faults = append(r.faults, s.faults...)
+}
+
+func (l Loader) compile(r *reader) (*mapping.Rules, mapping.Faults, error) {
+	r.spec.Routes, r.spec.Raw = l.Routes, l.Raw
+	rules, warnings, faults := mapping.Compile(r.spec, l.Namer)
+	faults = append(append(r.faults, faults...), defaultsTwice(r.spec.Defaults)...)
+	if err := faults.Err(); err != nil {
+		return nil, warnings, err
+	}
+	return rules, warnings, nil
 }
 
 // defaultsTwice finds defaults that two files give.
@@ -90,59 +110,4 @@ func defaultsTwice(defaults []mapping.Entry) (faults mapping.Faults) {
 		first[e.Key.Value] = e.Key.Place
 	}
 	return faults
-}
-
-// Files returns the rule files that paths stand for, in the order in which
-// they are read: paths as they are given, and the files of each folder in
-// lexical order. Names that start with a dot are left out.
-func Files(paths []string) ([]string, error) {
-	var files []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, unreadable(path, err)
-		}
-		if !info.IsDir() {
-			files = append(files, path)
-			continue
-		}
-		found, err := folder(path)
-		if err != nil {
-			return nil, unreadable(path, err)
-		}
-		files = append(files, found...)
-	}
-	return files, nil
-}
-
-func folder(path string) (files []string, err error) {
-	err = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
-		hidden := name != path && strings.HasPrefix(d.Name(), ".")
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && hidden:
-			return filepath.SkipDir
-		case !d.IsDir() && !hidden && (filepath.Ext(name) == ".yaml" || filepath.Ext(name) == ".yml"):
-			files = append(files, name)
-		}
-		return nil
-	})
-	slices.Sort(files)
-	return files, err
-}
-
-// unreadable names the mend of a file that cannot be read.
-func unreadable(path string, err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) && pe.Path != "" {
-		path = pe.Path
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("rules %s: there is no such file or folder: create it, or take it out of rules in the configuration: %w", path, fs.ErrNotExist)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("rules %s: user %d may not read it: chmod a+r it, or a+rx where it is a folder: %w", path, os.Getuid(), fs.ErrPermission)
-	}
-	return fmt.Errorf("rules %s: %w", path, err)
 }

@@ -102,7 +102,7 @@ func TestAllFaultsOfAllFilesAreSaid(t *testing.T) {
 	if !errors.As(err, &faults) {
 		t.Fatalf("got %v", err)
 	}
-	want := strings.ReplaceAll(`DIR/a.yaml:3:5: a rule needs a match with one of trap, syslog and http; "*" takes them all
+	want := strings.ReplaceAll(`DIR/a.yaml:3:5: a rule needs a match with one of trap, syslog, http and webhook; "*" takes them all
 DIR/a.yaml:3:14: unknown key "mtch" in a rule; did you mean "match"?
 DIR/b.yaml:2:11: there is another rule "same" at DIR/a.yaml:2:11: ids must differ, as alerts are told apart by them
 DIR/b.yaml:3:22: defaults.event.group is given at DIR/a.yaml:4:22 already
@@ -178,8 +178,6 @@ func TestYAMLPitfalls(t *testing.T) {
 	f("rules: []\nrules: []", `r.yaml:2:1: key "rules" is given twice`)
 	f("rules:\n  - { id: [x], match: { syslog: x }, event: {} }", `r.yaml:2:11: id is a text, not a list or a mapping`)
 	f("rules:\n  - { id: , match: { syslog: x }, event: {} }", `id is a text; there is none`)
-	f("rules:\n  - { id: x, match: { syslog: x }, extract: { kv: x }, event: {} }", `kv is not supported yet`)
-	f("rules:\n  - { id: x, match: { webhook: '*' }, event: {} }", `webhook is not supported yet`)
 	f("? [a]\n: b", "a key is a word")
 	f("rules: [5]", "a rule is a mapping of keys to values")
 }

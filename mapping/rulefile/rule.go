@@ -6,66 +6,14 @@ import (
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
-// document reads one document of a rule file into spec.
-func (s *source) document(n *yaml.Node, spec *mapping.Spec) {
-	top := keys{
-		what:  "a rule file",
-		known: []string{"rules", "enrich", "defaults"},
-		later: []string{"tables", "mask", "maintenance", "storm"},
-	}
-	s.each(n, top, func(key mapping.Text, value *yaml.Node) {
-		switch key.Value {
-		case "rules":
-			s.list(key, value, func(n *yaml.Node) { spec.Rules = append(spec.Rules, s.rule(n)) })
-		case "enrich":
-			s.list(key, value, func(n *yaml.Node) { spec.Enrich = append(spec.Enrich, s.enrich(n)...) })
-		case "defaults":
-			s.each(value, keys{what: "defaults", known: []string{"event"}}, func(_ mapping.Text, value *yaml.Node) {
-				spec.Defaults = append(spec.Defaults, s.entries(value, "defaults.event")...)
-			})
-		}
-	})
-}
-
-// list calls do for the elements of a list.
-func (s *source) list(key mapping.Text, n *yaml.Node, do func(*yaml.Node)) {
-	n = follow(n)
-	if n.Kind != yaml.SequenceNode {
-		if !isNull(n) {
-			s.fault(s.place(n), key.Value+" is a list: each element starts with -")
-		}
-		return
-	}
-	for _, c := range n.Content {
-		do(follow(c))
-	}
-}
-
-func (s *source) enrich(n *yaml.Node) (list []mapping.Assignment) {
-	s.each(n, keys{what: "enrich", known: []string{"set"}}, func(_ mapping.Text, value *yaml.Node) {
-		list = append(list, s.assignments(value)...)
-	})
-	return list
-}
-
-// assignments reads set: names and expressions, in their order.
-func (s *source) assignments(n *yaml.Node) (list []mapping.Assignment) {
-	s.each(n, keys{what: "set"}, func(key mapping.Text, value *yaml.Node) {
-		if t, ok := s.scalar(key, value); ok {
-			list = append(list, mapping.Assignment{Name: key, Expr: t})
-		}
-	})
-	return list
-}
-
 func (s *source) rule(n *yaml.Node) mapping.RuleSpec {
 	r := mapping.RuleSpec{Place: s.place(n)}
 	k := keys{
 		what: "a rule",
 		known: []string{
 			"id", "match", "resolve", "acknowledge", "extract", "set", "event", "drop", "suppress", "continue",
+			"threshold", "hold", "unless_open", "resolve_after", "repeat", "storm", "flapping", "tests",
 		},
-		later: []string{"hold", "threshold", "unless_open", "resolve_after", "repeat", "storm", "tests"},
 	}
 	s.each(n, k, func(key mapping.Text, value *yaml.Node) {
 		switch key.Value {
@@ -83,24 +31,47 @@ func (s *source) rule(n *yaml.Node) mapping.RuleSpec {
 			r.Set = s.assignments(value)
 		case "event":
 			r.Event, r.HasEvent = s.entries(value, "event"), true
-		case "drop":
-			r.Drop = s.flag(key, value)
-		case "suppress":
-			r.Suppress = s.flag(key, value)
-		case "continue":
-			r.Continue = s.flag(key, value)
+		case "tests":
+			s.list(key, value, func(n *yaml.Node) { r.Tests = append(r.Tests, s.test(n)) })
+		default:
+			s.verdict(&r, key, value)
 		}
 	})
+	for i := range r.Tests {
+		r.Tests[i].Rule = r.ID.Value
+	}
 	return r
+}
+
+// verdict reads what is to be done with the event.
+func (s *source) verdict(r *mapping.RuleSpec, key mapping.Text, value *yaml.Node) {
+	switch key.Value {
+	case "drop":
+		r.Drop = s.flag(key, value)
+	case "suppress":
+		r.Suppress = s.flag(key, value)
+	case "continue":
+		r.Continue = s.flag(key, value)
+	case "threshold":
+		r.Threshold = s.threshold(key, value)
+	case "hold":
+		r.Hold = s.duration(key, value)
+	case "repeat":
+		r.Repeat = s.duration(key, value)
+	case "resolve_after":
+		r.ResolveAfter = s.duration(key, value)
+	case "unless_open":
+		r.UnlessOpen, _ = s.scalar(key, value)
+	case "storm":
+		r.Storm = s.storm(key, value)
+	case "flapping":
+		r.Flapping = s.flapping(key, value)
+	}
 }
 
 func (s *source) match(key mapping.Text, n *yaml.Node) *mapping.MatchSpec {
 	m := &mapping.MatchSpec{Place: key.Place}
-	k := keys{
-		what:  key.Value,
-		known: []string{"trap", "syslog", "http", "from", "when", "each"},
-		later: []string{"webhook"},
-	}
+	k := keys{what: key.Value, known: []string{"trap", "syslog", "http", "webhook", "from", "when", "each"}}
 	s.each(n, k, func(key mapping.Text, value *yaml.Node) {
 		switch key.Value {
 		case "from":
@@ -118,36 +89,4 @@ func (s *source) match(key mapping.Text, n *yaml.Node) *mapping.MatchSpec {
 		}
 	})
 	return m
-}
-
-// extract reads a pattern, a list of alternatives, or patterns by field.
-func (s *source) extract(key mapping.Text, n *yaml.Node) (attempts []mapping.Attempt) {
-	n = follow(n)
-	if n.Kind != yaml.SequenceNode {
-		return s.attempt(key, n)
-	}
-	if len(n.Content) == 0 {
-		s.fault(s.place(n), "extract is an empty list")
-	}
-	for _, c := range n.Content {
-		attempts = append(attempts, s.attempt(key, follow(c))...)
-	}
-	return attempts
-}
-
-func (s *source) attempt(key mapping.Text, n *yaml.Node) []mapping.Attempt {
-	if n.Kind != yaml.MappingNode {
-		if t, ok := s.scalar(key, n); ok {
-			return []mapping.Attempt{{{Patterns: []mapping.Text{t}}}}
-		}
-		return nil
-	}
-	var all mapping.Attempt
-	s.each(n, keys{what: "extract", later: []string{"kv", "json", "csv"}}, func(key mapping.Text, value *yaml.Node) {
-		all = append(all, mapping.Extraction{From: key, Patterns: s.texts(key, value)})
-	})
-	if len(n.Content) == 0 {
-		s.fault(s.place(n), "extract is empty")
-	}
-	return []mapping.Attempt{all}
 }

@@ -21,14 +21,15 @@ const (
 // source is a YAML file while it is read.
 type source struct {
 	name   string
-	data   []byte
-	lines  []int // where each line starts in data
+	data   string
+	lines  []int  // where each line starts in data
+	given  []File // files of tables that need not be read from disk
 	faults mapping.Faults
 }
 
 func newSource(name string, data []byte) *source {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	s := &source{name: name, data: data, lines: []int{0}}
+	s := &source{name: name, data: string(data), lines: []int{0}}
 	for i, c := range data {
 		if c == '\n' {
 			s.lines = append(s.lines, i+1)
@@ -43,7 +44,7 @@ func (s *source) fault(at mapping.Place, message string) {
 
 // documents returns the content of each of the file's documents.
 func (s *source) documents() []*yaml.Node {
-	l, err := yaml.NewLoader(bytes.NewReader(s.data))
+	l, err := yaml.NewLoader(strings.NewReader(s.data))
 	if err != nil {
 		s.fault(mapping.Place{File: s.name}, err.Error())
 		return nil
@@ -138,10 +139,8 @@ func (s *source) line(n int) string {
 		return ""
 	}
 	rest := s.data[s.lines[n-1]:]
-	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-		rest = rest[:i]
-	}
-	return string(rest)
+	rest, _, _ = strings.Cut(rest, "\n")
+	return rest
 }
 
 // skipColumns returns s from a column on, counted from 1.
@@ -170,11 +169,11 @@ func (s *source) raw(n *yaml.Node) string {
 	}
 	from := s.lines[n.Line-1]
 	for c := n.Column; c > 1 && from < len(s.data); c-- {
-		_, size := utf8.DecodeRune(s.data[from:])
+		_, size := utf8.DecodeRuneInString(s.data[from:])
 		from += size
 	}
 	to := min(len(s.data), from+3*len(n.Value)+256)
-	return string(s.data[from:to])
+	return s.data[from:to]
 }
 
 // follow returns what an alias stands for.

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+// checkCommand says all that is wrong with the configuration, its secrets, its
+// rules and its modules, at once; and, where that is nothing, what it has
+// looked at.
+func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) error {
+	c, _, err := openConfig(file, os.LookupEnv)
+	if c == nil {
+		return err
+	}
+	used := c.document.name()
+	faults := faultsOf(err)
+	rules := ruleset{}
+	if !c.document.doubtful("rules") && !c.document.doubtful("mibs") {
+		rules = readRules(ctx, c)
+	}
+	faults = c.document.sort(append(faults, rules.faults...))
+	warnings := append(c.warnings(), rules.warnings...)
+	r := newReport(stderr, c.document)
+	r.errors(faults)
+	r.warnings(warnings)
+	if len(faults) > 0 {
+		return fmt.Errorf("%s: %s%s; pdagentd would not start with it", used, count(len(faults), "fault"), and(warnings))
+	}
+	fmt.Fprintf(stdout, "%s: ok%s: %s\n", used, and(warnings), c.inventory(&rules))
+	return nil
+}
+
+func and(warnings mapping.Faults) string {
+	if len(warnings) == 0 {
+		return ""
+	}
+	return ", " + count(len(warnings), "warning")
+}
+
+// inventory says what a configuration consists of.
+func (c *config) inventory(r *ruleset) string {
+	_, standard := c.routes()
+	listeners := append(append(append([]string(nil), c.Ingest.SNMP.Listen...), c.Ingest.Syslog.Listen...), c.Ingest.HTTP.Listen...)
+	for i, address := range c.Ingest.SNMP.Listen {
+		listeners[i] = "snmp://" + address
+	}
+	routes := "no route, so that events go to the built-in sandbox"
+	if len(c.Routes) > 0 {
+		routes = fmt.Sprintf("%s (default: %s)", count(len(c.Routes), "route"), standard)
+	}
+	return fmt.Sprintf("%s in %s, %s, %s, %s (%s)",
+		count(r.rules.Len(), "rule"), count(r.files, "file"), routes, count(len(r.modules.Names()), "SMI module"),
+		count(len(listeners), "listener"), strings.Join(listeners, " "))
+}
+
+// warnings are what is no fault, but hardly meant.
+func (c *config) warnings() (warnings mapping.Faults) {
+	warn := func(message string) { warnings = append(warnings, c.document.fault(message)) }
+	if c.document.doubtful("") {
+		return nil
+	}
+	if len(c.Routes) == 0 && c.document.has("pagerduty.events_url") && !c.document.doubtful("routes") {
+		warn("pagerduty.events_url: is not used while there is no route: events go to the built-in sandbox; add routes")
+	}
+	if len(c.Rules) == 0 && !c.document.doubtful("rules") {
+		warnings = append(warnings, mapping.Fault{
+			Place: mapping.Place{File: c.document.file}, Message: "rules: there are none, so that traps, syslog lines and hooks make no events: name files or folders of *.yaml",
+		})
+	}
+	return warnings
+}

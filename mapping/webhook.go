@@ -1,0 +1,69 @@
+package mapping
+
+import (
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+// Webhook is something that happened at PagerDuty and that is to be sent on.
+type Webhook struct {
+	Type    string // what match.webhook looks at, as the payload names it: "incident.trigger"
+	At      time.Time
+	Body    any    // the payload, decoded as ingest.Request.Body is
+	Payload []byte // the payload as JSON
+}
+
+// ApplyWebhook returns the payload that is to be sent: that of w, with the
+// custom_details of the rules that match laid over it; nil where a rule says drop. A webhook that no rule matches is sent as it
+// is. What goes wrong in rules is added to out, which gets no events.
+func (rs *Rules) ApplyWebhook(w Webhook, out *Result) []byte {
+	var buf [16]ref
+	refs, last := rs.index.webhook.find(w.Type, buf[:0])
+	m := ingest.Message{ReceivedAt: w.At, Protocol: ingest.HTTP, Request: &ingest.Request{Path: w.Type, Body: w.Body, Raw: w.Payload}}
+	s := rs.begin(&m, out)
+	defer rs.end(s)
+	s.webhook = &webhook{payload: w.Payload}
+	if !s.try(refs) {
+		s.try(last)
+	}
+	if s.webhook.dropped {
+		return nil
+	}
+	return s.webhook.payload
+}
+
+// webhook is a payload while rules look at it.
+type webhook struct {
+	payload []byte
+	dropped bool
+}
+
+// changeWebhook makes the changes of a rule.
+func (s *scope) changeWebhook(r *rule) {
+	if r.drop || r.suppress {
+		s.webhook.dropped = true
+		return
+	}
+	if own := s.detail(r.event[fieldCustomDetails]); own != nil {
+		s.webhook.payload = mergeDetails(s.webhook.payload, own)
+	}
+}
+
+// checkWebhook finds what a rule about webhooks cannot say.
+func (c *ruleCompiler) checkWebhook(spec *RuleSpec) {
+	if spec.Match.Selector != SelectWebhook {
+		return
+	}
+	if spec.Resolve != nil || spec.Acknowledge != nil {
+		c.fault(spec.Place, "a webhook is sent on, and neither resolved nor acknowledged")
+	}
+	for _, e := range spec.Event {
+		if e.Key.Value != "custom_details" {
+			c.fault(e.Key.Place, "of a webhook only custom_details can be given: they are laid over its payload")
+		}
+	}
+	if spec.Match.Each.Value != "" || len(spec.Match.From) > 0 {
+		c.fault(spec.Match.Place, "a webhook has neither from nor each: use when")
+	}
+}
