@@ -387,3 +387,24 @@ func TestAChangeRouteHearsOfEachTriggerAndOfNothingElse(t *testing.T) {
 	same(t, "what may go", ready, []uuid.UUID{one.ID, two.ID})
 	same(t, "alerts", table(t, pool, `SELECT count(*) FROM alerts`), []string{"0"})
 }
+
+// TestAnotherNodesSendersAreKnown: a delivery of a sender's own key that another
+// node committed is sent with that key.
+func TestAnotherNodesSendersAreKnown(t *testing.T) {
+	h, pool := newHistory(t)
+	e := event(mapping.Trigger, "k")
+	e.Key, e.Body = "fedcba9876543210fedcba9876543210", []byte("key=fedcba9876543210fedcba9876543210")
+	commit(t, h, false, e)
+	routes, err := delivery.NewRoutes([]delivery.Route{{Name: "noc", Type: ingest.EventsV2, Key: nocKey}}, "noc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := New(pool, routes, Config{}, slog.New(slog.DiscardHandler))
+	found, err := other.Load(t.Context(), []uuid.UUID{e.ID})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("loaded %d: %v", len(found), err)
+	}
+	if route, ok := routes.Lookup(found[0].Route); !ok || route.Key != e.Key || string(found[0].Body) != string(e.Body) {
+		t.Errorf("route %+v, known %t, body %q", route, ok, found[0].Body)
+	}
+}

@@ -29,10 +29,33 @@ func (h *History) Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delive
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, h.scan)
+	found, err := pgx.CollectRows(rows, scanDelivery)
+	if err != nil {
+		return nil, err
+	}
+	return found, h.showKeys(ctx, found)
 }
 
-func (h *History) scan(row pgx.CollectableRow) (*delivery.Delivery, error) {
+// showKeys puts the senders' keys back where stored bodies had them. Routes
+// that are not known were put on record by another node, or a moment ago: they
+// are read.
+func (h *History) showKeys(ctx context.Context, found []*delivery.Delivery) error {
+	for _, d := range found {
+		route, ok := h.routes.Lookup(d.Route)
+		if !ok {
+			if err := h.LoadKeys(ctx); err != nil {
+				return err
+			}
+			route, ok = h.routes.Lookup(d.Route)
+		}
+		if ok {
+			d.Body = showKey(d.Body, route.Key)
+		}
+	}
+	return nil
+}
+
+func scanDelivery(row pgx.CollectableRow) (*delivery.Delivery, error) {
 	var (
 		d         delivery.Delivery
 		id, alert pgtype.UUID
@@ -42,9 +65,6 @@ func (h *History) scan(row pgx.CollectableRow) (*delivery.Delivery, error) {
 		return nil, err
 	}
 	d.ID, d.AlertID = id.Bytes, alert.Bytes
-	if route, ok := h.routes.Lookup(d.Route); ok {
-		d.Body = showKey(d.Body, route.Key)
-	}
 	return &d, nil
 }
 
