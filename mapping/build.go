@@ -155,7 +155,7 @@ func (s *scope) dedupKey(r *rule, source, component string) string {
 		if err == nil {
 			err = Fault{Place: t.place, Message: "the dedup_key is empty"}
 		}
-		s.fail(placed(err, t.place))
+		s.failIn(b, placed(err, t.place))
 	}
 	key := r.id + "/" + source
 	detail := ""

@@ -111,7 +111,6 @@ type compiledRule struct {
 // ruleCompiler compiles rules. It is not for concurrent use.
 type ruleCompiler struct {
 	*exprCompiler
-	namer    Namer
 	library  map[string]string
 	groks    map[string]*Grok // compiled ones, as many rules use the same
 	faults   Faults
@@ -127,8 +126,8 @@ type ruleCompiler struct {
 }
 
 func newRuleCompiler(namer Namer) *ruleCompiler {
-	c := &ruleCompiler{namer: namer, library: library(), groks: map[string]*Grok{}, variable: variableNames(), allGates: map[Gates]*Gates{}}
-	c.exprCompiler = newExprCompiler(func(p Place, message string) {
+	c := &ruleCompiler{library: library(), groks: map[string]*Grok{}, variable: variableNames(), allGates: map[Gates]*Gates{}}
+	c.exprCompiler = newExprCompiler(namer, func(p Place, message string) {
 		c.warnings = append(c.warnings, Fault{Place: p, Message: message})
 	})
 	return c
@@ -164,7 +163,7 @@ func (c *ruleCompiler) define(list []assignment) {
 		c.roots[a.name] = func(s *scope) any {
 			v, err := a.expr.run(s)
 			if err != nil {
-				s.fail(err)
+				s.failAs("enrich", err)
 			}
 			if t, ok := v.(string); ok {
 				return clip(t, maxExtractBytes)

@@ -45,7 +45,7 @@ func (s *scope) value(r *rule, f field) (v any, ok bool) {
 		if err == nil {
 			return v, true
 		}
-		s.fail(placed(err, t.place))
+		s.failIn(b, placed(err, t.place))
 	}
 	return nil, false
 }

@@ -79,13 +79,14 @@ type exprCompiler struct {
 	fields map[string]map[string]func(*scope) any // of trap and syslog
 	warn   func(Place, string)
 
+	namer   Namer
 	tables  map[string]*table   // that lookup looks in
 	columns map[string][]string // of those tables whose columns are known
 	inText  bool                // the expression stands in a template
 }
 
-func newExprCompiler(warn func(Place, string)) *exprCompiler {
-	c := &exprCompiler{config: conf.CreateNew(), roots: roots(), fields: fields(), warn: warn}
+func newExprCompiler(namer Namer, warn func(Place, string)) *exprCompiler {
+	c := &exprCompiler{config: conf.CreateNew(), roots: roots(), fields: fields(), namer: namer, warn: warn}
 	for name := range c.config.Builtins {
 		if !contains(builtins(), name) {
 			c.config.Disabled[name] = true

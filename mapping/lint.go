@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -14,6 +15,34 @@ type Carrier interface {
 	// Carries returns the OIDs of the objects that the notification at oid
 	// carries, in their order; ok is false where that is not known.
 	Carries(oid string) (objects []string, ok bool)
+}
+
+// Labeler is a Namer that knows whether a label of an object can come. It is
+// asked when rules are loaded.
+type Labeler interface {
+	// Label says whether a module defines a label, and which one is near to
+	// it where none does; empty: none is.
+	Label(label string) (near string, known bool)
+}
+
+// label warns of a label that no module defines: without one, a varbind is
+// known by its OID alone.
+func (w *rewriter) label(n ast.Node, name string) {
+	labeler, ok := w.namer.(Labeler)
+	if !ok || isOID(strings.TrimPrefix(name, ".")) {
+		return
+	}
+	if _, rest, qualified := strings.Cut(name, "::"); qualified {
+		name = rest
+	}
+	label, _, _ := strings.Cut(name, ".")
+	if near, known := labeler.Label(label); !known {
+		hint := `; load its module, or write vb["1.3.6.1.…"]`
+		if near != "" {
+			hint = `; did you mean "` + near + `"?`
+		}
+		w.warn(w.place(n), "no loaded module defines "+label+": vb."+label+" is always nil"+hint)
+	}
 }
 
 // lint warns of what is right by its form and yet cannot work.

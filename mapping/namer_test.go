@@ -19,7 +19,10 @@ type object struct {
 // smi is a Namer over a few objects of real modules.
 type smi struct{ byOID, byName map[string]*object }
 
-var _ mapping.Carrier = (*smi)(nil)
+var (
+	_ mapping.Carrier = (*smi)(nil)
+	_ mapping.Labeler = (*smi)(nil)
+)
 
 func newSMI() *smi {
 	status := map[int64]string{1: "up", 2: "down", 3: "testing"}
@@ -136,6 +139,17 @@ func (n *smi) Carries(oid string) (objects []string, ok bool) {
 		objects = append(objects, n.byName[name].oid)
 	}
 	return objects, true
+}
+
+// Label knows the labels of newSMI.
+func (n *smi) Label(label string) (near string, known bool) {
+	if n.byName[label] != nil {
+		return "", true
+	}
+	if label == "ifAdminStaus" {
+		return "ifAdminStatus", false
+	}
+	return "", false
 }
 
 // instance returns the OID of "label.instance", or of dotted decimal.

@@ -5,7 +5,7 @@ import "strings"
 // DidYouMean returns `; did you mean "x"?` for the candidate that is nearest
 // to a misspelt word, and nothing where none is near.
 func DidYouMean(word string, candidates []string) string {
-	best, distance := "", len(word)/3+2
+	best, distance := "", max(1, (len(word)+1)/3)+1
 	for _, c := range candidates {
 		if d := edits(strings.ToLower(word), strings.ToLower(c), distance); d < distance {
 			best, distance = c, d

@@ -86,7 +86,7 @@ type Result struct {
 // means that the rule does not match; one in an event's field that its
 // default is used.
 type RuleError struct {
-	Rule string // the rule's id; "enrich" and "defaults" for what stands outside of rules
+	Rule string // the rule's id; "enrich", "defaults" and "maintenance" for what stands outside of rules
 	Err  error
 }
 

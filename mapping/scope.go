@@ -57,6 +57,20 @@ func (s *scope) fail(err error) {
 	s.out.Errors = append(s.out.Errors, RuleError{Rule: s.rule, Err: err})
 }
 
+// failAs counts an error of what stands outside of rules.
+func (s *scope) failAs(what string, err error) {
+	s.out.Errors = append(s.out.Errors, RuleError{Rule: what, Err: err})
+}
+
+// failIn counts an error of a rule's event, or of the defaults.
+func (s *scope) failIn(b *blueprint, err error) {
+	if b == &s.rules.defaults {
+		s.failAs("defaults", err)
+		return
+	}
+	s.fail(err)
+}
+
 // roots are the names that every expression may use, and how a message gives
 // them.
 func roots() map[string]func(*scope) any {

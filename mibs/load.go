@@ -90,7 +90,7 @@ func Open(ctx context.Context, dirs []string) (*Library, []Warning, error) {
 	b := newBuilder(builtIn.names)
 	if len(folders.names) > 0 {
 		warnings = append(warnings, readFolders(ctx, b, folders, folders, builtIn)...)
-		defer debug.FreeOSMemory() // reading takes a hundred times what it leaves
+		defer debug.FreeOSMemory() // reading takes much more than it leaves
 	}
 	model, err := read(ctx, builtIn.names, builtIn)
 	if err != nil {

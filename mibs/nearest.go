@@ -9,7 +9,7 @@ import (
 // takes the fewest single letters to put in, take out or change, the first by
 // alphabet where several do. It is empty where none is near.
 func nearest(s string, names iter.Seq[string]) string {
-	best, most := "", len(s)/3+1
+	best, most := "", max(1, (len(s)+1)/3)
 	lower := strings.ToLower(s)
 	for name := range names {
 		d := distance(lower, strings.ToLower(name), most)

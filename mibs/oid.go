@@ -120,10 +120,27 @@ func (m *Modules) noModule(module string, all []definition) error {
 	if len(all) > 0 {
 		return fmt.Errorf("no module %s; did you mean %s? else %s", module, m.either(all), mend)
 	}
-	if near := nearest(module, slices.Values(m.Names())); near != "" {
+	if near := m.nearModule(module); near != "" {
 		return fmt.Errorf("no module %s; did you mean %s? else %s", module, near, mend)
 	}
 	return fmt.Errorf("no module %s; %s", module, mend)
+}
+
+// nearModule is nearest for modules, without the ending that tells nothing, as
+// nearly all of them have it.
+func (m *Modules) nearModule(module string) string {
+	const ending = "-MIB"
+	near := nearest(strings.TrimSuffix(module, ending), func(yield func(string) bool) {
+		for i := range m.modules {
+			if !yield(strings.TrimSuffix(m.modules[i].Name, ending)) {
+				return
+			}
+		}
+	})
+	if _, ok := m.module(near); ok || near == "" {
+		return near
+	}
+	return near + ending
 }
 
 // either joins the names of definitions, those of one OID under its best name.
