@@ -165,7 +165,7 @@ func TestMoreRulesCostNoMore(t *testing.T) {
 		var r mapping.Result
 		cost := func(rs *mapping.Rules) time.Duration {
 			best := time.Hour
-			for range 20 {
+			for range 8 {
 				start := time.Now()
 				for range 2000 {
 					rs.Apply(&m, &r)

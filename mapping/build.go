@@ -83,7 +83,7 @@ func (s *scope) addDropped(r *rule) {
 		e = s.posted.event
 		s.posted = nil
 	}
-	e.Rule, e.Decision = r.id, Dropped
+	e.Rule, e.Decision, e.Gates = r.id, Dropped, nil
 	s.out.Events = append(s.out.Events, e)
 }
 

@@ -83,6 +83,7 @@ type exprCompiler struct {
 	tables  map[string]*table   // that lookup looks in
 	columns map[string][]string // of those tables whose columns are known
 	inText  bool                // the expression stands in a template
+	asked   int                 // how many labels no module defines
 }
 
 func newExprCompiler(namer Namer, warn func(Place, string)) *exprCompiler {

@@ -86,6 +86,8 @@ func describe(t *testing.T, i int, e *mapping.Event, stored bool) golden {
 	}
 	if e.Decision == mapping.Queued {
 		g.Gates = gates(e)
+	} else if e.Gates != nil {
+		t.Errorf("event %d is %s and has gates", i, e.Decision)
 	}
 	for what, b := range map[string][]byte{"payload": e.Payload, "message": e.Message} {
 		if len(b) > 0 && !json.Valid(b) {

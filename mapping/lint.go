@@ -20,10 +20,16 @@ type Carrier interface {
 // Labeler is a Namer that knows whether a label of an object can come. It is
 // asked when rules are loaded.
 type Labeler interface {
-	// Label says whether a module defines a label, and which one is near to
-	// it where none does; empty: none is.
-	Label(label string) (near string, known bool)
+	// HasLabel says whether a module defines a label.
+	HasLabel(label string) bool
+
+	// NearLabel returns the label that is near to one that no module
+	// defines; empty: none is. It may look at all of them.
+	NearLabel(label string) string
 }
+
+// maxNear bounds how often NearLabel is asked by one compiler.
+const maxNear = 20
 
 // label warns of a label that no module defines: without one, a varbind is
 // known by its OID alone.
@@ -36,13 +42,16 @@ func (w *rewriter) label(n ast.Node, name string) {
 		name = rest
 	}
 	label, _, _ := strings.Cut(name, ".")
-	if near, known := labeler.Label(label); !known {
-		hint := `; load its module, or write vb["1.3.6.1.…"]`
-		if near != "" {
+	if labeler.HasLabel(label) {
+		return
+	}
+	hint := `; load its module, or write vb["1.3.6.1.…"]`
+	if w.asked++; w.asked <= maxNear {
+		if near := labeler.NearLabel(label); near != "" {
 			hint = `; did you mean "` + near + `"?`
 		}
-		w.warn(w.place(n), "no loaded module defines "+label+": vb."+label+" is always nil"+hint)
 	}
+	w.warn(w.place(n), "no loaded module defines "+label+": vb."+label+" is always nil"+hint)
 }
 
 // lint warns of what is right by its form and yet cannot work.

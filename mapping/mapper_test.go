@@ -152,6 +152,21 @@ func TestEveryMessageHasOneOutcome(t *testing.T) {
 	}
 }
 
+// TestReceiptsAreOfTheirOwnBatch: nothing of one is left in the next.
+func TestReceiptsAreOfTheirOwnBatch(t *testing.T) {
+	p := newPlant(t, mixedRules)
+	got := append(p.handle(linkDown(), said("noise")), p.handle(said("unknown"))...)
+	got = append(got, p.handle(said("half"), linkDown())...)
+	want := []ingest.Receipt{{Events: 2, DedupKey: "link/192.0.2.1/517"}, {}, {Events: 1, DedupKey: "link/192.0.2.1/517"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	counts := map[string]int{"messages_total{mapped,snmp}": 2, "messages_total{dropped,syslog}": 1, "messages_total{unmatched,syslog}": 2}
+	if diff := cmp.Diff(counts, p.counts(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestReceiptWaitsForTheCommit: done is called once, after Enqueue's done, and
 // carries its error.
 func TestReceiptWaitsForTheCommit(t *testing.T) {

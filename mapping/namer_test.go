@@ -141,15 +141,15 @@ func (n *smi) Carries(oid string) (objects []string, ok bool) {
 	return objects, true
 }
 
-// Label knows the labels of newSMI.
-func (n *smi) Label(label string) (near string, known bool) {
-	if n.byName[label] != nil {
-		return "", true
-	}
+// HasLabel knows the labels of newSMI.
+func (n *smi) HasLabel(label string) bool { return n.byName[label] != nil }
+
+// NearLabel knows one misspelling.
+func (n *smi) NearLabel(label string) string {
 	if label == "ifAdminStaus" {
-		return "ifAdminStatus", false
+		return "ifAdminStatus"
 	}
-	return "", false
+	return ""
 }
 
 // instance returns the OID of "label.instance", or of dotted decimal.

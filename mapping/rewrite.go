@@ -65,19 +65,20 @@ func (w *rewriter) member(n *ast.MemberNode) ast.Node {
 
 // field returns how a message gives base.name, where that is known without
 // looking at base as a whole.
-func (w *rewriter) field(n ast.Node, base, name string) func(*scope) any {
+func (w *rewriter) field(place ast.Node, base, name string) func(*scope) any {
 	switch base {
 	case "vb":
 		if n, err := strconv.Atoi(name); err == nil {
 			return func(s *scope) any { return s.nth(n) }
 		}
+		w.label(place, name)
 		return func(s *scope) any { return s.varbind(name) }
 	case "vb_raw":
 		return func(s *scope) any { return s.rawVarbind(name) }
 	case "trap", "syslog":
 		known := w.fields[base]
 		if known[name] == nil {
-			w.warn(w.place(n), `there is no `+base+`.`+name+`: it is always nil`+DidYouMean(name, names(known)))
+			w.warn(w.place(place), `there is no `+base+`.`+name+`: it is always nil`+DidYouMean(name, names(known)))
 			return func(*scope) any { return nil }
 		}
 		return known[name]

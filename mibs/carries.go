@@ -26,17 +26,17 @@ func (m *Modules) Carries(oid string) (objects []string, ok bool) {
 	return nil, false
 }
 
-// Label says whether a module defines a label, and which one is near to it
-// where none does; empty: none is.
-func (m *Modules) Label(label string) (near string, known bool) {
-	if len(m.labelled(label)) > 0 {
-		return "", true
-	}
+// HasLabel says whether a module defines a label.
+func (m *Modules) HasLabel(label string) bool { return len(m.labelled(label)) > 0 }
+
+// NearLabel returns the label that is near to one that no module defines;
+// empty: none is. It looks at all of them.
+func (m *Modules) NearLabel(label string) string {
 	return nearest(label, func(yield func(string) bool) {
 		for i := range m.defs {
 			if !yield(m.label(&m.defs[i])) {
 				return
 			}
 		}
-	}), false
+	})
 }

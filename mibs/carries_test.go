@@ -25,11 +25,11 @@ func TestMisspeltLabelsAreKnownToBe(t *testing.T) {
 	m := builtIn(t)
 	f := func(label, wantNear string, want bool) {
 		t.Helper()
-		if near, known := m.Label(label); near != wantNear || known != want {
+		if near, known := m.NearLabel(label), m.HasLabel(label); near != wantNear || known != want {
 			t.Errorf("%s: %q %v, want %q %v", label, near, known, wantNear, want)
 		}
 	}
-	f("ifAdminStatus", "", true)
+	f("ifAdminStatus", "ifAdminStatus", true)
 	f("ifAdminStaus", "ifAdminStatus", false)
 	f("completelyOtherThings", "", false)
 }

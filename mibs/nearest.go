@@ -9,7 +9,12 @@ import (
 // takes the fewest single letters to put in, take out or change, the first by
 // alphabet where several do. It is empty where none is near.
 func nearest(s string, names iter.Seq[string]) string {
-	best, most := "", max(1, (len(s)+1)/3)
+	return nearestWithin(max(1, (len(s)+1)/3), s, names)
+}
+
+// nearestWithin is nearest among the names that take at most so many letters.
+func nearestWithin(most int, s string, names iter.Seq[string]) string {
+	best := ""
 	lower := strings.ToLower(s)
 	for name := range names {
 		d := distance(lower, strings.ToLower(name), most)

@@ -126,21 +126,11 @@ func (m *Modules) noModule(module string, all []definition) error {
 	return fmt.Errorf("no module %s; %s", module, mend)
 }
 
-// nearModule is nearest for modules, without the ending that tells nothing, as
-// nearly all of them have it.
+// nearModule is nearest for modules. The ending that nearly all of them have
+// makes no two of them alike.
 func (m *Modules) nearModule(module string) string {
-	const ending = "-MIB"
-	near := nearest(strings.TrimSuffix(module, ending), func(yield func(string) bool) {
-		for i := range m.modules {
-			if !yield(strings.TrimSuffix(m.modules[i].Name, ending)) {
-				return
-			}
-		}
-	})
-	if _, ok := m.module(near); ok || near == "" {
-		return near
-	}
-	return near + ending
+	most := max(1, (len(strings.TrimSuffix(module, "-MIB"))+1)/3)
+	return nearestWithin(most, module, slices.Values(m.Names()))
 }
 
 // either joins the names of definitions, those of one OID under its best name.

@@ -118,6 +118,54 @@ DIR/d.yaml:3:9: enrich is a list: each element starts with -`, "DIR", dir)
 	}
 }
 
+// TestWhatCannotBeReadHidesNothing: the other files' faults and warnings are
+// said too.
+func TestWhatCannotBeReadHidesNothing(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"a.yaml": "rules: [ { id: a, match: { syslog: x, when: 1 == 2 }, event: {} } ]", "b.yaml": "rules: [ { id: b } ]",
+	})
+	if err := os.Symlink("/nowhere/a.yaml", filepath.Join(dir, "a0.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	rules, warnings, err := rulefile.Loader{Namer: noMIBs{}}.Load("/nowhere/rules.d", dir)
+	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "a0.yaml")) {
+		t.Errorf("got %v", err)
+	}
+	if rules != nil || err == nil || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "b.yaml:1:10: a rule needs a match") {
+		t.Errorf("got %v, %v", rules, err)
+	}
+	if len(warnings) != 1 || warnings[0].Message != "this condition is never true" {
+		t.Errorf("got %v", warnings)
+	}
+}
+
+// TestTablesAreBesideTheirRules: a path is relative to the file that names
+// it, and both files are watched.
+func TestTablesAreBesideTheirRules(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"rules.d/a.yaml": "tables: { t: { file: ../tables/t.csv, key: k } }\nrules: [ { id: a, match: { syslog: app, when: 'lookup(\"t\", \"x\").v == \"1\"' }, event: {} } ]",
+		"tables/t.csv":   "k,v\nx,1\n",
+	})
+	rules, _, err := rulefile.Loader{Namer: noMIBs{}}.Load(filepath.Join(dir, "rules.d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fired(rules); got != "a" {
+		t.Errorf("got %q", got)
+	}
+	want := []string{filepath.Join(dir, "tables/t.csv"), filepath.Join(dir, "rules.d/a.yaml")}
+	if diff := cmp.Diff(want, rules.Files()); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.Remove(filepath.Join(dir, "tables/t.csv")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = rulefile.Loader{Namer: noMIBs{}}.Load(filepath.Join(dir, "rules.d"))
+	if err == nil || !strings.Contains(err.Error(), "a.yaml:1:22: table \"t\": there is no file or folder "+filepath.Join(dir, "tables/t.csv")) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnreadableFilesNameTheMend(t *testing.T) {
 	_, err := rulefile.Load([]string{"/nowhere/rules.d"}, noMIBs{})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/rules.d") || !strings.Contains(err.Error(), "create it") {
