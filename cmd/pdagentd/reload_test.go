@@ -56,6 +56,17 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
+// replace puts a file in the place of another at once, so that nobody reads a
+// half of it.
+func replace(t *testing.T, file, text string) {
+	t.Helper()
+	next := filepath.Join(filepath.Dir(file), ".next")
+	write(t, next, text)
+	if err := os.Rename(next, file); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // startReloading runs a reloader for the folder rules.d of dir, in which there
 // are files already, or for a file in it.
 func startReloading(t *testing.T, dir string, poll time.Duration, file ...string) *reloading {
@@ -162,7 +173,7 @@ func TestWhatDidNotChangeIsLeftAlone(t *testing.T) {
 func TestFaultyRulesLeaveTheOldOnes(t *testing.T) {
 	r := startReloading(t, folders(t), 100*time.Millisecond)
 	file := filepath.Join(r.dir, "rules.d", "10.yaml")
-	write(t, file, strings.Replace(aRule("one"), "linkDown", "linkDwon", 1))
+	replace(t, file, strings.Replace(aRule("one"), "linkDown", "linkDwon", 1))
 	deadline := time.Now().Add(10 * time.Second)
 	for r.Stale() == "" && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
@@ -175,7 +186,7 @@ func TestFaultyRulesLeaveTheOldOnes(t *testing.T) {
 		t.Errorf("the log:\n%s", log)
 	}
 	r.results(t, 0, 1)
-	write(t, file, aRule("mended"))
+	replace(t, file, aRule("mended"))
 	r.want(t, 1)
 	if r.Stale() != "" {
 		t.Errorf("after the mend it says %q", r.Stale())
@@ -248,8 +259,10 @@ func TestHangupReadsAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want(t, 1)
-	if !strings.Contains(r.logged(), "why=SIGHUP") {
-		t.Errorf("the log:\n%s", r.logged())
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(r.logged(), "why=SIGHUP"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log:\n%s", r.logged())
+		}
 	}
 }
 
