@@ -153,7 +153,7 @@ func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 		Logger: slog.New(quiet{q.logger.Handler()}),
 		Queues: map[string]river.QueueConfig{
 			NameOf(q.config.Node): {MaxWorkers: q.config.Workers},
-			river.QueueDefault:     {MaxWorkers: 4 + len(q.config.Periodic)},
+			river.QueueDefault:    {MaxWorkers: 4 + len(q.config.Periodic)},
 		},
 		Workers:                     workers,
 		PeriodicJobs:                q.periodicJobs(),
