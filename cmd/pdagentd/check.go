@@ -32,6 +32,15 @@ func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) er
 	if len(faults) > 0 {
 		return fmt.Errorf("%s: %s%s; pdagentd would not start with it", used, count(len(faults), "fault"), and(warnings))
 	}
+	failed, err := c.rehearse(ctx, rules.rules, rules.modules)
+	if err != nil {
+		return fmt.Errorf("the tests of the rules: %w", err)
+	}
+	r.errors(failed)
+	if len(failed) > 0 {
+		return fmt.Errorf("%s: of %s of the rules %d failed; a running pdagentd would keep the rules that it has",
+			used, count(len(rules.rules.Tests()), "test"), len(failed))
+	}
 	fmt.Fprintf(stdout, "%s: ok%s: %s\n", used, and(warnings), c.inventory(&rules))
 	return nil
 }
@@ -54,8 +63,8 @@ func (c *config) inventory(r *ruleset) string {
 	if len(c.Routes) > 0 {
 		routes = fmt.Sprintf("%s (default: %s)", count(len(c.Routes), "route"), standard)
 	}
-	return fmt.Sprintf("%s in %s, %s, %s, %s (%s)",
-		count(r.rules.Len(), "rule"), count(r.files, "file"), routes, count(len(r.modules.Names()), "SMI module"),
+	return fmt.Sprintf("%s in %s, %s of them passed, %s, %s, %s (%s)",
+		count(r.rules.Len(), "rule"), count(r.files, "file"), count(len(r.rules.Tests()), "test"), routes, count(len(r.modules.Names()), "SMI module"),
 		count(len(listeners), "listener"), strings.Join(listeners, " "))
 }
 

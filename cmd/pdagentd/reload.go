@@ -94,6 +94,16 @@ func (l *reloader) reload(ctx context.Context, why string, swap func(*mapping.Ru
 	if len(r.faults) == 0 && r.files == 0 && len(l.config.Rules) > 0 {
 		r.faults = mapping.Faults{l.config.document.fault("rules: no file *.yaml is left in any of these folders (is a file system not mounted?); to run without rules, restart")}
 	}
+	if len(r.faults) == 0 {
+		failed, err := l.config.rehearse(ctx, r.rules, r.modules)
+		if err != nil {
+			failed = append(failed, mapping.Fault{Message: "the tests of the rules could not be run: " + err.Error()})
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		r.faults = failed
+	}
 	if len(r.faults) > 0 {
 		l.refuse(why, l.config.document.sort(r.faults))
 		return

@@ -107,15 +107,23 @@ func ofModule(w mibs.Warning) mapping.Fault {
 	return mapping.Fault{Place: at, Message: text}
 }
 
-// loadRules reads SMI modules and compiles the rules. What is only suspicious
-// is logged. Its error is *misconfigured.
+// loadRules reads SMI modules, compiles the rules and runs their tests. What
+// is only suspicious is logged, as are tests that fail: an appliance that does
+// not start tells nobody of anything. Its error is *misconfigured.
 func loadRules(ctx context.Context, c *config, logger *slog.Logger) (*mapping.Rules, error) {
 	r := readRules(ctx, c)
 	if err := misconfiguration(c.document, r.faults); err != nil {
 		return nil, err
 	}
 	r.logWarnings(logger)
-	logger.Info("rules loaded", "rules", r.rules.Len(), "modules", len(r.modules.Names()))
+	failed, err := c.rehearse(ctx, r.rules, r.modules)
+	if err != nil {
+		return nil, fmt.Errorf("tests of rules: %w", err)
+	}
+	for _, f := range failed[:min(len(failed), shownFaults)] {
+		logger.Error("a test of the rules fails; they are used all the same, as there are no others: "+f.Message, "at", f.Place.String())
+	}
+	logger.Info("rules loaded", "rules", r.rules.Len(), "tests", len(r.rules.Tests()), "failed", len(failed), "modules", len(r.modules.Names()))
 	return r.rules, nil
 }
 

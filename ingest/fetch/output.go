@@ -33,6 +33,14 @@ type output struct {
 	unlogged int // faults beyond maxFaults
 }
 
+// Parse returns the messages that a command's output makes, and what is wrong
+// with the rest of it: for tests, which run no command. The messages alias
+// printed.
+func Parse(name string, printed []byte, at time.Time) (messages []ingest.Message, faults []string) {
+	o := parse(name, printed, at)
+	return o.messages, o.faults
+}
+
 // parse makes messages of what a command printed: of each JSON value, where it
 // begins as JSON events do, else of each line. The messages alias printed.
 func parse(name string, printed []byte, at time.Time) *output {
