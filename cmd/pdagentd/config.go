@@ -35,6 +35,7 @@ type config struct {
 
 	document  *document // where the keys stand that the configuration was read from
 	debug     bool
+	scrub     bool   // PDAGENTD_SCRUB_PII: mask all that there are masks for
 	trapRules string // a rule file made of PDAGENTD_SNMP_SUMMARY and _SEVERITY
 }
 

@@ -18,11 +18,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
+
+	"github.com/pdaltagent/pdaltagent/migrations/pgtest"
 )
 
 func TestMain(m *testing.M) {
 	flag.Bool("update", false, "rewrite the archives in testdata")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(pgtest.Main{M: m})
 }
 
 const testKey = "0123456789abcdef0123456789abcdef"

@@ -48,15 +48,24 @@ func fromEnvironment(c *config, env func(string) (string, bool)) (faults mapping
 		c.Ingest.SNMP.Communities = []ingest.Secret{ingest.Secret(community)}
 	}
 	c.trapRules = trapRules(get("PDAGENTD_SNMP_SUMMARY"), get("PDAGENTD_SNMP_SEVERITY"), get("PDAGENTD_SNMP_ROUTING_KEY") != "")
-	if debug := get("PDAGENTD_DEBUG"); debug != "" {
-		on, err := strconv.ParseBool(debug)
-		if err != nil {
-			fault("PDAGENTD_DEBUG", "%q is neither true nor false%s", debug, mendScalar(debug, reflect.TypeFor[bool]()))
+	is := func(name string) (on bool) {
+		value := get(name)
+		if value == "" {
+			return false
 		}
-		c.debug = on
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			fault(name, "%q is neither true nor false%s", value, mendScalar(value, reflect.TypeFor[bool]()))
+		}
+		return on
 	}
+	c.debug = is("PDAGENTD_DEBUG")
+	c.scrub = is("PDAGENTD_SCRUB_PII")
 	return faults
 }
+
+// scrubRules is a rule file with every mask that is built in.
+const scrubRules = "mask: [email, phone, card_number, ssn, iban, ip, ipv6, url, token]\n"
 
 // trapRules returns a rule file whose one rule takes every trap that no other
 // rule takes, as PDaltagent does; empty where the environment asks for none.

@@ -135,4 +135,3 @@ func (s *stage) take(m *ingest.Message) {
 		s.decided = append(s.decided, outcome{&made.Events[i], decision})
 	}
 }
-

@@ -66,7 +66,7 @@ func newReloader(c *config, r prometheus.Registerer, logger *slog.Logger) *reloa
 func (l *reloader) paths() []string { return slices.Concat(l.config.Rules, l.config.MIBs, l.tables) }
 
 // Run gives new rules to swap until ctx ends.
-func (l *reloader) Run(ctx context.Context, swap func(*mapping.Rules)) error {
+func (l *reloader) Run(ctx context.Context, swap func(context.Context, *mapping.Rules)) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -85,7 +85,7 @@ func (l *reloader) Run(ctx context.Context, swap func(*mapping.Rules)) error {
 
 // reload reads rules and modules, and gives the rules to swap if there is no
 // fault.
-func (l *reloader) reload(ctx context.Context, why string, swap func(*mapping.Rules)) {
+func (l *reloader) reload(ctx context.Context, why string, swap func(context.Context, *mapping.Rules)) {
 	start := time.Now()
 	r := readRules(ctx, l.config)
 	if ctx.Err() != nil {
@@ -112,7 +112,7 @@ func (l *reloader) reload(ctx context.Context, why string, swap func(*mapping.Ru
 	l.follow(r.rules)
 	l.set("")
 	l.results.WithLabelValues("ok").Inc()
-	swap(r.rules)
+	swap(ctx, r.rules)
 	l.logger.Info("rules read anew", "why", why, "rules", r.rules.Len(), "modules", len(r.modules.Names()), "took_ms", time.Since(start).Milliseconds())
 }
 

@@ -85,7 +85,7 @@ func startReloading(t *testing.T, dir string, poll time.Duration, file ...string
 	r.follow(rules)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx, func(rules *mapping.Rules) { r.swaps <- rules }) }()
+	go func() { ended <- r.Run(ctx, func(_ context.Context, rules *mapping.Rules) { r.swaps <- rules }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -191,6 +191,23 @@ func TestFaultyRulesLeaveTheOldOnes(t *testing.T) {
 	if r.Stale() != "" {
 		t.Errorf("after the mend it says %q", r.Stale())
 	}
+	r.results(t, 1, 1)
+}
+
+// TestRulesWhoseTestsFailLeaveTheOldOnes.
+func TestRulesWhoseTestsFailLeaveTheOldOnes(t *testing.T) {
+	r := startReloading(t, folders(t), time.Hour)
+	tested := func(severity string) string {
+		return aRule("tested") + "    tests: [ { name: n, steps: [ { trap: IF-MIB::linkDown, expect: { severity: " + severity + " } } ] } ]\n"
+	}
+	file := filepath.Join(r.dir, "rules.d", "10.yaml")
+	replace(t, file, tested("info"))
+	r.wantNone(t)
+	if log := r.logged(); !strings.Contains(log, `severity: expected \"info\", got \"error\"`) {
+		t.Errorf("the log:\n%s", log)
+	}
+	replace(t, file, tested("error"))
+	r.want(t, 1)
 	r.results(t, 1, 1)
 }
 

@@ -43,7 +43,10 @@ func readRules(ctx context.Context, c *config) ruleset {
 		loader.Routes = nil // to the sandbox leads any
 	}
 	if c.trapRules != "" {
-		loader.More = []rulefile.File{{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)}}
+		loader.More = append(loader.More, rulefile.File{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)})
+	}
+	if c.scrub {
+		loader.More = append(loader.More, rulefile.File{Name: "PDAGENTD_SCRUB_PII", Data: []byte(scrubRules)})
 	}
 	rules, suspicious, err := loader.Load(r.paths(c)...)
 	r.rules = rules

@@ -62,6 +62,7 @@ type appliance struct {
 	fetch    *fetch.Fetcher
 	mapper   *mapping.Mapper
 	reloader *reloader
+	tables   *queryTables
 	drops    drops
 	snmp     *snmptrap.Receiver
 	syslog   *syslog.Receiver
@@ -95,6 +96,8 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 	if err := a.buildDelivery(ctx); err != nil {
 		return a, err
 	}
+	a.tables = newQueryTables(a.database.pool, a.registry, logger)
+	a.tables.Use(ctx, nil, rules)
 	a.mapper = mapping.NewMapper(rules, a.queue, a.tally, a.events, a.registry, logger)
 	return a, a.buildReceivers(ctx)
 }
@@ -103,6 +106,12 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 // that runs the commands.
 func (a *appliance) handle(ctx context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
 	a.mapper.Handle(ctx, ms, done)
+}
+
+// swap makes rules the ones in use once their tables have rows.
+func (a *appliance) swap(ctx context.Context, rules *mapping.Rules) {
+	a.tables.Use(ctx, a.mapper.Rules(), rules)
+	a.mapper.Swap(rules)
 }
 
 // fetches are the commands of ingest.fetch as the queue runs them.
@@ -242,7 +251,7 @@ func (a *appliance) run(ctx context.Context) error {
 	context.AfterFunc(failed, stop)
 	sinks.Go(func() error { return a.queue.Run(failed) })
 	sinks.Go(func() error { return a.admin.Run(failed) })
-	sinks.Go(func() error { return a.reloader.Run(failed, a.mapper.Swap) })
+	sinks.Go(func() error { return a.reloader.Run(failed, a.swap) })
 	sinks.Go(func() error { return a.drops.Warn(failed, a.logger) })
 	if a.sandbox != nil {
 		sinks.Go(func() error { return a.sandbox.Run(failed) })
@@ -256,6 +265,7 @@ func (a *appliance) run(ctx context.Context) error {
 	end()
 	err = errors.Join(err, sinks.Wait())
 	a.sender.Close()
+	a.tables.Close()
 	a.queue.Close()
 	err = errors.Join(err, a.spool.Close(), a.database.close())
 	a.logger.Info("stopped")
@@ -279,6 +289,9 @@ func (a *appliance) close() error {
 	}
 	if a.sandbox != nil {
 		errs = append(errs, a.sandbox.Close())
+	}
+	if a.tables != nil {
+		a.tables.Close()
 	}
 	if a.queue != nil {
 		a.queue.Close()
