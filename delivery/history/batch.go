@@ -23,6 +23,7 @@ type batch struct {
 	parents    map[string][]alertKey // dedup_keys that rules name as parents, and their alerts that were open
 	candidates map[string][]*alert   // the alerts of the batch that are parents
 	storms     map[string]*storm     // by source
+	calm       *calm
 	windows    []window
 	deliveries []planned
 	cancelled  []pgtype.UUID
@@ -69,9 +70,9 @@ func (p *planned) state() delivery.State {
 	return delivery.Held
 }
 
-func newBatch(n int, standard string, admit func(string, uuid.UUID) bool) *batch {
+func (h *History) newBatch(n int, admit func(string, uuid.UUID) bool) *batch {
 	return &batch{
-		admit: admit, standard: standard, entries: make([]*entry, 0, n), alerts: make(map[alertKey]*alert, n),
+		admit: admit, standard: h.routes.Default(), calm: &h.calm, entries: make([]*entry, 0, n), alerts: make(map[alertKey]*alert, n),
 		deliveries: make([]planned, 0, n), parents: map[string][]alertKey{}, storms: map[string]*storm{},
 	}
 }
@@ -101,10 +102,8 @@ func (b *batch) expect(e *entry) {
 	if e.Gates.UnlessOpen != "" {
 		b.parents[e.Gates.UnlessOpen] = nil
 	}
-	if e.Action == mapping.Trigger && e.Gates.Storm.Alerts > 0 && b.storms[e.Host] == nil {
-		b.storms[e.Host] = &storm{
-			Storm: delivery.Storm{Source: e.Host}, alert: b.meet(alertKey{b.standard, delivery.StormKey(e.Host)}),
-		}
+	if e.Action == mapping.Trigger && e.Gates.Storm.Alerts > 0 {
+		b.watch(e)
 	}
 }
 

@@ -30,7 +30,7 @@ func (h *History) Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.
 		}
 	}
 	defer func() { rollback(ctx, conn, err) }()
-	b := newBatch(len(events), h.routes.Default(), admit)
+	b := h.newBatch(len(events), admit)
 	entries := make([]entry, len(events))
 	for i, e := range events {
 		entries[i] = h.address(e, b)
@@ -46,9 +46,10 @@ func (h *History) Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.
 		c.Decisions[i] = entries[i].decision
 	}
 	c.Routes, c.Crowded = b.routes, b.crowded
-	if err := b.write(ctx, conn, h.config); err != nil {
+	if err := h.write(ctx, conn, b); err != nil {
 		return c, fmt.Errorf("write %d events: %w", len(events), err)
 	}
+	b.calm.learn(b.storms)
 	return c, nil
 }
 

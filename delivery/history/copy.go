@@ -19,6 +19,17 @@ type copyRows struct {
 	n   int // rows
 }
 
+// maxKept bounds the memory that is kept for the rows of later batches.
+const maxKept = 4 << 20
+
+// reset takes the rows away, and keeps the memory that they took.
+func (c *copyRows) reset() {
+	if cap(c.buf) > maxKept {
+		c.buf = nil
+	}
+	c.buf, c.n = c.buf[:0], 0
+}
+
 // row begins a row of so many fields.
 func (c *copyRows) row(fields int16) {
 	if c.n == 0 {
@@ -143,8 +154,9 @@ func (c *copyRows) inet(a netip.Addr) {
 	c.buf = append(c.buf, a.AsSlice()...)
 }
 
-// into sends the rows. target is a table and its columns: "t (a, b)".
+// into sends the rows, and takes them away. target is a table and its columns: "t (a, b)".
 func (c *copyRows) into(ctx context.Context, conn *pgx.Conn, target string) error {
+	defer c.reset()
 	if c.n == 0 {
 		return nil
 	}

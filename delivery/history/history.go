@@ -9,6 +9,7 @@ package history
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -39,6 +40,8 @@ type History struct {
 	config Config
 	logger *slog.Logger
 	days   days
+	rows   sync.Pool // *copyRows
+	calm   calm
 }
 
 // New returns the history in the database of pool, which must have been

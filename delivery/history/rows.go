@@ -14,14 +14,21 @@ import (
 )
 
 // write sends all rows of the batch and commits.
-func (b *batch) write(ctx context.Context, conn *pgx.Conn, config Config) error {
-	if err := b.copyEvents(ctx, conn); err != nil {
+func (h *History) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
+	// The memory of a large batch costs more to get from the system than to
+	// fill, so that later batches use it again.
+	rows, _ := h.rows.Get().(*copyRows)
+	if rows == nil {
+		rows = &copyRows{}
+	}
+	defer h.rows.Put(rows)
+	if err := b.copyEvents(ctx, conn, rows); err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
-	if err := b.copyDeliveries(ctx, conn); err != nil {
+	if err := b.copyDeliveries(ctx, conn, rows); err != nil {
 		return fmt.Errorf("deliveries: %w", err)
 	}
-	if err := b.copyAlerts(ctx, conn); err != nil {
+	if err := b.copyAlerts(ctx, conn, rows); err != nil {
 		return fmt.Errorf("alerts: %w", err)
 	}
 	var q pgx.Batch
@@ -29,13 +36,12 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn, config Config) error 
 	b.queueCancelled(&q)
 	b.queueStorms(&q)
 	queueKeys(&q, b.routes)
-	b.queueJobs(&q, config)
+	b.queueJobs(&q, h.config)
 	q.Queue("COMMIT")
 	return conn.SendBatch(ctx, &q).Close()
 }
 
-func (b *batch) copyEvents(ctx context.Context, conn *pgx.Conn) error {
-	var rows copyRows
+func (b *batch) copyEvents(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
 	for _, e := range b.entries {
 		rows.row(16)
 		rows.uuid(e.ID)
@@ -64,8 +70,7 @@ func (b *batch) copyEvents(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // copyDeliveries writes the deliveries, whose seq follows the order of the rows.
-func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn) error {
-	var rows copyRows
+func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
 	for i := range b.deliveries {
 		d := &b.deliveries[i]
 		e := d.entry
@@ -118,8 +123,7 @@ func (b *batch) queueJobs(q *pgx.Batch, config Config) {
 // copyAlerts writes the alerts that are new. Where another node has made one
 // of them meanwhile, the batch fails with a unique violation, and finds it when
 // it is committed again.
-func (b *batch) copyAlerts(ctx context.Context, conn *pgx.Conn) error {
-	var rows copyRows
+func (b *batch) copyAlerts(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
 	for _, a := range b.order {
 		if !a.fresh || a.Status == "" {
 			continue // what is only recorded has no alert

@@ -84,7 +84,7 @@ func (h *History) Expire(ctx context.Context, conn *pgx.Conn, now time.Time, adm
 	if err != nil {
 		return c, false, err
 	}
-	b := newBatch(0, h.routes.Default(), admit)
+	b := h.newBatch(0, admit)
 	var (
 		key alertKey
 		at  time.Time
@@ -109,7 +109,7 @@ func (h *History) Expire(ctx context.Context, conn *pgx.Conn, now time.Time, adm
 		c.Events, c.Decisions = append(c.Events, e.Event), append(c.Decisions, e.decision)
 	}
 	c.Crowded = b.crowded
-	if err := b.write(ctx, conn, h.config); err != nil {
+	if err := h.write(ctx, conn, b); err != nil {
 		return c, false, fmt.Errorf("resolve %d alerts: %w", len(c.Events), err)
 	}
 	return c, len(b.order) >= timerRows, nil

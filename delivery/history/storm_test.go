@@ -1,0 +1,94 @@
+package history
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+func fewer(n, from int) (batch []*mapping.Event) {
+	for i := range n {
+		batch = append(batch, gated(mapping.Trigger, fmt.Sprint("port-", from+i), mapping.Gates{Storm: mapping.Storm{Alerts: 100, Within: time.Minute}}))
+	}
+	return batch
+}
+
+func count(decisions []mapping.Decision, d mapping.Decision) (n int) {
+	for _, got := range decisions {
+		if got == d {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAFewAlertsWriteNoRowOfStorms, and more of them only the one; the limit
+// holds to the alert, however they come.
+func TestAFewAlertsWriteNoRowOfStorms(t *testing.T) {
+	h, pool := newHistory(t)
+	const rows = `SELECT source, ' ', alerts, ' ', kinds FROM storms`
+	queued, folded := 0, 0
+	send := func(n int) {
+		c, _ := commit(t, h, false, fewer(n, queued+folded)...)
+		queued, folded = queued+count(c.Decisions, mapping.Queued), folded+count(c.Decisions, mapping.Folded)
+	}
+	send(7)
+	send(3)
+	same(t, "ten", table(t, pool, rows), []string(nil))
+	send(1)
+	same(t, "eleven", table(t, pool, rows), []string{"sw1 11 map[link-down:11]"})
+	for range 14 {
+		send(7)
+	}
+	same(t, "all", []int{queued, folded}, []int{100, 9})
+	same(t, "all", table(t, pool, rows), []string{"sw1 109 map[link-down:109]"})
+}
+
+// TestWhatIsNotCommittedIsNotCounted.
+func TestWhatIsNotCommittedIsNotCounted(t *testing.T) {
+	h, pool := newHistory(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for range 5 {
+		broken := fewer(9, 0)
+		broken[8].Payload = []byte("{")
+		if _, err := h.Commit(t.Context(), conn.Conn(), broken, false, roomy); err == nil {
+			t.Fatal("a payload that is no JSON was committed")
+		}
+	}
+	commit(t, h, false, fewer(10, 0)...)
+	same(t, "storms", table(t, pool, `SELECT source FROM storms`), []string(nil))
+}
+
+// TestTwoNodesShareALimit, once each has opened more than its own share of it.
+func TestTwoNodesShareALimit(t *testing.T) {
+	h, pool := newHistory(t)
+	other := New(pool, h.routes, h.config, slog.New(slog.DiscardHandler))
+	queued := 0
+	for i := range 60 {
+		for _, node := range []*History{h, other} {
+			c, _ := commit(t, node, false, fewer(2, 1000*i+2*queued)...)
+			queued += count(c.Decisions, mapping.Queued)
+		}
+	}
+	same(t, "queued", queued, 100)
+}
+
+// TestAStormIsForgottenWithItsWindow.
+func TestAStormIsForgottenWithItsWindow(t *testing.T) {
+	h, pool := newHistory(t)
+	commit(t, h, false, fewer(10, 0)...)
+	later := fewer(10, 10)
+	for _, e := range later {
+		e.ReceivedAt = e.ReceivedAt.Add(time.Minute)
+	}
+	c, _ := commit(t, h, false, later...)
+	same(t, "queued", count(c.Decisions, mapping.Queued), 10)
+	same(t, "storms", table(t, pool, `SELECT source FROM storms`), []string(nil))
+}
