@@ -30,8 +30,7 @@ const receiveBuffer = 32 << 20
 // they left in the kernel's receive buffer, and only when that is full too are
 // they lost, which the kernel counts.
 type UDP struct {
-	conn    *net.UDPConn
-	raw     syscall.RawConn
+	socket  *socket
 	addr    netip.AddrPort
 	granted int
 }
@@ -45,13 +44,11 @@ func ListenUDP(ctx context.Context, address string) (*UDP, error) {
 		return nil, fmt.Errorf("listen on udp %s: %w%s", address, plain(err), mend(err))
 	}
 	conn := pc.(*net.UDPConn)
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on udp %s: %w", address, err), conn.Close())
-	}
 	addr := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	u := &UDP{conn: conn, raw: raw, addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
-	u.granted = grantedBuffer(conn, raw)
+	u := &UDP{addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), granted: grantedBuffer(conn)}
+	if u.socket, err = newSocket(conn); err != nil {
+		return nil, fmt.Errorf("listen on udp %s: %w", address, err)
+	}
 	return u, nil
 }
 
@@ -99,12 +96,11 @@ func (u *UDP) AskedBuffer() int { return receiveBuffer }
 
 // Drops is how many datagrams the kernel has dropped for want of room in the
 // receive buffer since the socket was bound.
-func (u *UDP) Drops() (uint64, error) { return kernelDrops(u.raw) }
+func (u *UDP) Drops() (uint64, error) { return u.socket.drops() }
 
 // WriteTo sends b. It may be called from any goroutine.
 func (u *UDP) WriteTo(b []byte, to netip.AddrPort) error {
-	_, err := u.conn.WriteToUDPAddrPort(b, to)
-	return err
+	return u.socket.write(b, netip.Addr{}, to)
 }
 
 // Reply sends b from the address that a datagram was sent to (its To), which
@@ -115,32 +111,26 @@ func (u *UDP) Reply(b []byte, from netip.Addr, to netip.AddrPort) error {
 	if !u.addr.Addr().IsUnspecified() || !from.IsValid() || from.IsMulticast() {
 		return u.WriteTo(b, to)
 	}
-	_, _, err := u.conn.WriteMsgUDPAddrPort(b, sourceControl(from, u.addr.Addr().Is4()), to)
-	if err != nil { // from may be a broadcast address
+	if u.socket.write(b, from, to) != nil { // from may be a broadcast address
 		return u.WriteTo(b, to)
 	}
 	return nil
 }
 
 // Close closes the socket and ends Run. Closing it twice is no error.
-func (u *UDP) Close() error {
-	if err := u.conn.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
+func (u *UDP) Close() error { return u.socket.close() }
 
 // Run hands what is received to handle, in batches and in the order of
 // receipt, from its own goroutine; handle may wait. It returns nil when ctx
 // has ended and all that was received before then has been handled, or when
 // the socket was closed. It may be called once.
 func (u *UDP) Run(ctx context.Context, handle func([]Datagram)) error {
-	unblock := context.AfterFunc(ctx, func() { _ = u.conn.SetReadDeadline(time.Unix(1, 0)) })
+	unblock := context.AfterFunc(ctx, u.socket.stop)
 	defer unblock()
 	b := newBacklog()
 	failed := make(chan error, 1)
 	go func() {
-		failed <- u.receive(b)
+		failed <- u.socket.receive(b)
 		b.close()
 	}()
 	for a := b.take(); a != nil; a = b.take() {

@@ -25,7 +25,7 @@ func BenchmarkUDP(b *testing.B) {
 		}
 		begin := time.Now()
 		for n := 0; n < some; {
-			if err := u.raw.Read(r.receive); err != nil {
+			if err := u.socket.use(func(fd int) error { return u.socket.read(r, fd) }); err != nil {
 				b.Fatal(err)
 			}
 			waiting.put(r.batch())

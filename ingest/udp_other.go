@@ -15,7 +15,7 @@ func prepareSocket(_, _ string, _ syscall.RawConn) error { return nil }
 
 // grantedBuffer asks for a large receive buffer; systems other than Linux do
 // not all say what they granted.
-func grantedBuffer(conn *net.UDPConn, _ syscall.RawConn) int {
+func grantedBuffer(conn *net.UDPConn) int {
 	for size := receiveBuffer; size >= 64<<10; size /= 2 {
 		if conn.SetReadBuffer(size) == nil {
 			return size
@@ -24,18 +24,37 @@ func grantedBuffer(conn *net.UDPConn, _ syscall.RawConn) int {
 	return 0
 }
 
-func kernelDrops(syscall.RawConn) (uint64, error) {
+type socket struct{ conn *net.UDPConn }
+
+func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn}, nil }
+
+func (s *socket) drops() (uint64, error) {
 	return 0, errors.New("the kernel's drops are known on Linux only")
 }
 
-func sourceControl(netip.Addr, bool) []byte { return nil }
+// write sends b from the address that the system chooses.
+func (s *socket) write(b []byte, _ netip.Addr, to netip.AddrPort) error {
+	_, err := s.conn.WriteToUDPAddrPort(b, to)
+	return err
+}
 
-// receive reads into b until the socket is closed or its read deadline has
-// passed.
-func (u *UDP) receive(b *backlog) error {
+// stop has receive return.
+func (s *socket) stop() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// close closes the socket. Closing it twice is no error.
+func (s *socket) close() error {
+	if err := s.conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// receive reads into b until the socket is closed or, after stop, what it
+// waits for has come.
+func (s *socket) receive(b *backlog) error {
 	buf := make([]byte, 64<<10)
 	for {
-		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
+		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
 		}

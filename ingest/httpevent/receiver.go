@@ -166,7 +166,9 @@ func handedOn(ctx context.Context) {
 }
 
 // ServeHTTP answers a request that did not come over a socket: that of a test.
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) { r.server.Handler.ServeHTTP(w, q) }
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	r.server.Handler.ServeHTTP(w, q)
+}
 
 // Addrs are the addresses that are bound, in the order of Config.Listen.
 func (r *Receiver) Addrs() []net.Addr {
