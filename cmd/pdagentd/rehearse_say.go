@@ -49,6 +49,9 @@ func (s *stage) say(ctx context.Context) {
 	}
 }
 
+// snmpTrapEnterprise is snmpTrapEnterprise.0 of SNMPv2-MIB.
+const snmpTrapEnterprise = "1.3.6.1.6.3.1.1.4.3.0"
+
 func (s *stage) sayTrap() {
 	oid, err := s.modules.OID(s.step.Message.Value)
 	if err != nil {
@@ -61,6 +64,9 @@ func (s *stage) sayTrap() {
 		if err != nil {
 			s.fault(e.Key.Place, "%s: %v", e.Key.Value, err)
 			continue
+		}
+		if enterprise, ok := v.Value.(string); ok && v.OID == snmpTrapEnterprise {
+			trap.Enterprise = enterprise
 		}
 		trap.Varbinds = append(trap.Varbinds, v)
 	}
