@@ -20,7 +20,7 @@ run: postgres build ## install what is missing, build, and start the appliance
 	bin/pdagentd run --config $(CONFIG)
 
 .PHONY: build
-build: ## put pdagentd and pd-send into bin/
+build: ## put pdagentd, pd-send and pd-queue into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test

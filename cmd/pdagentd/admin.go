@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
 // server is an HTTP server of our own: the admin listener or the sandbox.
@@ -66,7 +63,8 @@ func (s *server) Run(ctx context.Context) error {
 
 func isHTTPS(listen string) bool { return strings.HasPrefix(listen, "https://") }
 
-// newAdmin returns the admin listener: /metrics, /healthz and /readyz.
+// newAdmin returns the admin listener: /metrics, /healthz, /readyz, and the
+// queue's pages under /queue.
 func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), a *appliance) (*server, error) {
 	u, err := url.Parse(conf.Listen)
 	if err != nil {
@@ -75,6 +73,11 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 	if !isHTTPS(conf.Listen) {
 		certificate = nil
 	}
+	pages, err := a.queue.Pages("/queue")
+	if err != nil {
+		return nil, err
+	}
+	d := newDoor(conf.Token, isHTTPS(conf.Listen), a.logger)
 	r := mux.NewRouter()
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "", "") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -85,7 +88,11 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 		}
 		answer(w, http.StatusOK, "ready", how, a.reloader.Stale())
 	}).Methods(http.MethodGet, http.MethodHead)
-	r.Handle("/metrics", guard(conf.Token, promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))).Methods(http.MethodGet)
+	r.Handle("/metrics", d.guard(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry}))).Methods(http.MethodGet)
+	r.Handle("/queue", d.guardPages(pages))
+	r.PathPrefix("/queue/").Handler(d.guardPages(pages))
+	r.HandleFunc("/signin", d.signIn).Methods(http.MethodGet, http.MethodPost)
+	r.HandleFunc("/signout", d.signOut).Methods(http.MethodPost)
 	return listen(ctx, "admin.listen", u.Host, certificate, r)
 }
 
@@ -102,20 +109,4 @@ func answer(w http.ResponseWriter, status int, word, reason, rules string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
-}
-
-// guard lets only those pass who show the token, where there is one.
-func guard(token ingest.Secret, next http.Handler) http.Handler {
-	if token == "" {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		shown := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(shown), []byte(token.Reveal())) != 1 {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
-			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file", "")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

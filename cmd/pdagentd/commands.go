@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
@@ -119,7 +120,7 @@ func (c *subcommand) execute(ctx context.Context, args []string, stdout, stderr 
 
 func (c *subcommand) flags(flags *flag.FlagSet, in *call) func(context.Context, call) error {
 	if c.config {
-		flags.StringVar(&in.config, "config", "", "the configuration `FILE`; without it the first of "+strings.Join(standardFiles(), ", ")+" and the built-in defaults")
+		flags.StringVar(&in.config, "config", "", "the configuration `FILE`; without it the first of "+strings.Join(site.StandardFiles(), ", ")+" and the built-in defaults")
 	}
 	return c.prepare(flags)
 }
@@ -208,6 +209,6 @@ func help(args []string, stdout, stderr io.Writer) int {
 	for _, c := range all {
 		fmt.Fprintf(stdout, "  pdagentd %-38s %s\n", c.synopsis(), c.short)
 	}
-	fmt.Fprintf(stdout, "\n'pdagentd help COMMAND' says more. Without --config: the first of %s, else built-in defaults.\n", strings.Join(standardFiles(), ", "))
+	fmt.Fprintf(stdout, "\n'pdagentd help COMMAND' says more. Without --config: the first of %s, else built-in defaults.\n", strings.Join(site.StandardFiles(), ", "))
 	return 0
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/delivery"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/ingest/fetch"
@@ -104,7 +104,7 @@ const sandboxURL = "sandbox"
 func defaults() *config {
 	c := &config{}
 	c.Node, _ = os.Hostname()
-	c.DataDir = defaultDataDir()
+	c.DataDir = site.DataDir()
 	c.PagerDuty.EventsURL = "https://events.pagerduty.com"
 	c.Ingest.SNMP.Listen = []string{":9162"}
 	c.Ingest.Syslog.Listen = []string{"udp://:5514", "tcp://:5514", "tls://:6514"}
@@ -119,16 +119,6 @@ func defaults() *config {
 	c.Admin.Listen = "http://127.0.0.1:8081"
 	c.Sandbox.Listen = "127.0.0.1:8082"
 	return c
-}
-
-func defaultDataDir() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/pdaltagent"
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return filepath.Join(home, ".local/share/pdaltagent")
-	}
-	return "pdaltagent-data"
 }
 
 // existing returns folder where it exists: a default that is absent is no fault.

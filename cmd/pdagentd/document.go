@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -226,19 +225,6 @@ func written(line []rune, n *yaml.Node) int {
 		}
 	}
 	return len(line)
-}
-
-// relative says where a relative path begins, for whoever does not find what
-// it names.
-func relative(path string) string {
-	if path == "" || strings.HasPrefix(path, "/") {
-		return ""
-	}
-	folder, err := os.Getwd()
-	if err != nil {
-		return ""
-	}
-	return " in " + folder
 }
 
 // name returns how the configuration is called in messages.

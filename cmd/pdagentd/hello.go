@@ -42,7 +42,7 @@ func (a *appliance) addresses() (all [][2]string) {
 	for i, addr := range a.http.Addrs() {
 		add("HTTP events", "%s://%s", scheme(a.config.Ingest.HTTP.Listen[i]), addr)
 	}
-	add("admin", "%s://%s/metrics /healthz /readyz", scheme(a.config.Admin.Listen), a.admin.Addr())
+	add("admin", "%s://%s/metrics /healthz /readyz /queue", scheme(a.config.Admin.Listen), a.admin.Addr())
 	if a.sandbox != nil {
 		why := "as events_url says"
 		if len(a.config.Routes) == 0 {

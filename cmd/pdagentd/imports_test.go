@@ -63,6 +63,7 @@ func TestImportRuleRefuses(t *testing.T) {
 	f("delivery/queue", "ingest", true)
 	f("migrations/pgtest", "migrations", true)
 	f("cmd/pdagentd", "delivery/queue", true)
+	f("cmd/pd-queue", "cmd/internal/site", true)
 
 	f("ingest", "mapping", false)
 	f("ingest/syslog", "ingest/snmptrap", false)
@@ -85,7 +86,7 @@ func allowed(from, to string) bool {
 	}
 	i, j := slices.Index(stages, stage), slices.Index(stages, target)
 	if stage == "cmd" {
-		return target != "cmd"
+		return target != "cmd" || strings.HasPrefix(to, "cmd/internal/") // what programs share
 	}
 	if stage == "migrations" {
 		return target == stage // its tests' database is its embedded server

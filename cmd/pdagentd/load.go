@@ -3,17 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
-
-// standardFiles are looked for, in this order, when no --config is given.
-func standardFiles() []string {
-	return []string{"/etc/pdaltagent/pdagentd.yaml", "pdagentd.yaml"}
-}
 
 // loadConfig returns the configuration: the defaults, what the environment
 // says, and over both what the file says. file is empty for the standard
@@ -24,7 +18,7 @@ func standardFiles() []string {
 // The error is *misconfigured, with all that is wrong, where the file could be
 // read; the configuration is then what of it makes sense.
 func loadConfig(file string, env func(string) (string, bool)) (c *config, used string, err error) {
-	data, used, err := readConfig(file)
+	data, used, err := site.ReadConfig(file)
 	if err != nil {
 		return nil, file, err
 	}
@@ -90,30 +84,6 @@ func mended(c *config, message string) string {
 		return message
 	}
 	return fmt.Sprintf("%s: %q is no listener; write %q", key, listeners[i], meant)
-}
-
-func readConfig(file string) (data []byte, used string, err error) {
-	if file != "" {
-		data, err := os.ReadFile(file) //nolint:gosec // the operator names it
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, file, fmt.Errorf("configuration: there is no file %s%s: create it (deploy/pdagentd.example.yaml is a beginning), or leave --config out for the first of %s and the built-in defaults",
-				file, relative(file), strings.Join(standardFiles(), ", "))
-		}
-		if err != nil {
-			return nil, file, fmt.Errorf("configuration: %w", unreadable(file, err))
-		}
-		return data, file, nil
-	}
-	for _, name := range standardFiles() {
-		data, err := os.ReadFile(name) //nolint:gosec // a fixed list
-		if err == nil {
-			return data, name, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, name, fmt.Errorf("configuration: %w", unreadable(name, err))
-		}
-	}
-	return nil, "", nil
 }
 
 // misconfigured is all that is wrong with a configuration, its rules and its

@@ -79,6 +79,7 @@ func commands() []subcommand {
 			},
 		},
 		mibSubcommand(),
+		queueSubcommand(),
 		{
 			name: "version", short: "say which version this is",
 			long: "Prints the version, the commit that it was built from, and the version of Go.",

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/mibs"
 	"github.com/pdaltagent/pdaltagent/mibs/snmptt"
 )
@@ -54,7 +55,7 @@ func readConf(file string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("there is no file %s", file)
 	case err != nil:
-		return "", unreadable(file, err)
+		return "", site.Unreadable(file, err)
 	case info.IsDir():
 		return "", fmt.Errorf("%s is a folder: name an snmptt.conf in it", file)
 	case info.Size() > largestConf:
@@ -62,7 +63,7 @@ func readConf(file string) (string, error) {
 	}
 	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	if err != nil {
-		return "", unreadable(file, err)
+		return "", site.Unreadable(file, err)
 	}
 	return strings.ToValidUTF8(string(data), "�"), nil
 }

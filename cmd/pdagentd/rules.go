@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/mapping"
 	"github.com/pdaltagent/pdaltagent/mapping/rulefile"
 	"github.com/pdaltagent/pdaltagent/mibs"
@@ -74,9 +75,9 @@ func noFolder(folder string, err error) error {
 		return fmt.Errorf("%s is a file: name the folder that it is in", folder)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no folder %s%s: create it, or take it out of this list", folder, relative(folder))
+		return fmt.Errorf("there is no folder %s%s: create it, or take it out of this list", folder, site.Relative(folder))
 	}
-	return unreadable(folder, err)
+	return site.Unreadable(folder, err)
 }
 
 // paths returns those rule files and folders that can be read.

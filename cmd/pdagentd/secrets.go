@@ -3,16 +3,14 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"reflect"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/delivery"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
@@ -113,7 +111,7 @@ func (r *resolver) section(key string, v reflect.Value) {
 func (r *resolver) secret(key string, secret, file, variable reflect.Value) {
 	switch {
 	case file.String() != "":
-		text, err := readSecret(file.String())
+		text, err := site.ReadSecret(file.String())
 		if err != nil {
 			r.fault("%s_file: %w", key, err)
 		}
@@ -153,41 +151,6 @@ func (r *resolver) writtenAs(key string) string {
 
 func lastOf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
-// maxSecret bounds what is read of a file that should hold a secret.
-const maxSecret = 64 << 10
-
-func readSecret(file string) (string, error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names it
-	if err != nil {
-		return "", unreadable(file, err)
-	}
-	defer f.Close() //nolint:errcheck // read only
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret))
-	if err != nil {
-		return "", unreadable(file, err)
-	}
-	text := strings.TrimSpace(string(data))
-	if text == "" {
-		return "", fmt.Errorf("%s is empty: write the secret into it", file)
-	}
-	return text, nil
-}
-
-// unreadable names the mend of a file that cannot be read.
-func unreadable(file string, err error) error {
-	reason := err
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		reason = path.Err
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no file %s%s: create it, or name the one that you mean", file, relative(file))
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by the user with the id %d: give it to that user with chown, or let its group read it", file, os.Geteuid())
-	}
-	return fmt.Errorf("%s cannot be read: %w", file, reason)
-}
-
 // checkKey looks whether what a route has is an integration key, of which it
 // tells nothing but the length.
 func (r *resolver) checkKey(route string, key ingest.Secret) {
@@ -203,7 +166,7 @@ func (r *resolver) certificate(section, certFile, keyFile string) {
 	ok := true
 	for key, file := range map[string]string{".cert_file": certFile, ".key_file": keyFile} {
 		if _, err := os.ReadFile(file); err != nil { //nolint:gosec // the operator names it
-			r.fault("%s%s: %w", section, key, unreadable(file, err))
+			r.fault("%s%s: %w", section, key, site.Unreadable(file, err))
 			ok = false
 		}
 	}
@@ -220,7 +183,7 @@ func (r *resolver) authorities(key, file string) {
 	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	switch {
 	case err != nil:
-		r.fault("%s: %w", key, unreadable(file, err))
+		r.fault("%s: %w", key, site.Unreadable(file, err))
 	case !x509.NewCertPool().AppendCertsFromPEM(data):
 		r.fault("%s: %s holds no certificate: it must hold PEM, which begins with -----BEGIN CERTIFICATE-----", key, file)
 	}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+// door lets those pass who show the admin token: programs in the header
+// Authorization, people by signing in, which a cookie remembers. Where there is
+// no token everybody passes, as the listener is on loopback then.
+type door struct {
+	token  ingest.Secret
+	secure bool   // browsers reach it by https
+	key    []byte // signs cookies; made anew at each start, so that a restart signs everybody out
+	now    func() time.Time
+	logger *slog.Logger
+	form   *template.Template
+}
+
+// signedInFor is how long a sign-in lasts.
+const signedInFor = 12 * time.Hour
+
+func newDoor(token ingest.Secret, secure bool, logger *slog.Logger) *door {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it never fails
+	return &door{token, secure, key, time.Now, logger, template.Must(template.New("").Parse(signInForm))}
+}
+
+// guard lets only those pass who are known.
+func (d *door) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case d.known(r):
+			next.ServeHTTP(w, r)
+		case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
+			d.show(w, http.StatusUnauthorized, signInPage{Next: r.URL.RequestURI()})
+		default:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
+			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file", "")
+		}
+	})
+}
+
+// guardPages is guard for what browsers show. Where there is no token, pages of
+// others could have their own name lead here: that is refused.
+func (d *door) guardPages(next http.Handler) http.Handler {
+	guarded := d.guard(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.token == "" && !isLoopback(hostOf(r.Host)) {
+			answer(w, http.StatusForbidden, "forbidden", "without admin.token_file these pages are only for localhost and 127.0.0.1, not for "+strconv.Quote(r.Host), "")
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		guarded.ServeHTTP(w, r)
+	})
+}
+
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+func (d *door) known(r *http.Request) bool {
+	if d.token == "" {
+		return true
+	}
+	if shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && d.opens(shown) {
+		return true
+	}
+	cookie, err := r.Cookie(d.cookieName())
+	return err == nil && d.valid(cookie.Value)
+}
+
+// opens compares in a time that tells nothing of the token, not even its
+// length.
+func (d *door) opens(shown string) bool {
+	got, want := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(d.token.Reveal()))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+}
+
+// cookieName has a prefix by which browsers refuse a cookie of that name from
+// whoever is not this very host.
+func (d *door) cookieName() string {
+	if d.secure {
+		return "__Host-pdaltagent"
+	}
+	return "pdaltagent"
+}
+
+// sign returns a cookie's value: until when it holds, and a signature.
+func (d *door) sign(until time.Time) string {
+	text := strconv.FormatInt(until.Unix(), 10)
+	mac := hmac.New(sha256.New, d.key)
+	mac.Write([]byte(text))
+	return text + "." + hex.EncodeToString(mac.Sum(nil))
+}
+
+func (d *door) valid(value string) bool {
+	text, _, _ := strings.Cut(value, ".")
+	until, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && hmac.Equal([]byte(value), []byte(d.sign(time.Unix(until, 0)))) && d.now().Unix() < until
+}
+
+// signIn shows the form, and takes what it sends.
+func (d *door) signIn(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		d.show(w, http.StatusOK, signInPage{Next: "/queue/", Known: d.known(r)})
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	next := r.PostFormValue("next")
+	if !isLocal(next) {
+		next = "/queue/"
+	}
+	if d.token != "" && !d.opens(strings.TrimSpace(r.PostFormValue("token"))) {
+		d.logger.Warn("somebody tried to sign in with a wrong token", "remote", r.RemoteAddr)
+		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
+		return
+	}
+	until := d.now().Add(signedInFor)
+	d.setCookie(w, d.sign(until), int(signedInFor/time.Second))
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// isLocal tells whether a browser that is sent there stays with us.
+func isLocal(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.ContainsAny(path, "\\\r\n\t")
+}
+
+// signOut forgets the browser.
+func (d *door) signOut(w http.ResponseWriter, r *http.Request) {
+	d.setCookie(w, "", -1)
+	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+}
+
+func (d *door) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: d.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+// signInPage is what the page of the form depends on.
+type signInPage struct {
+	Next  string // where to go from there
+	Wrong bool   // the last token was
+	Known bool   // the browser is signed in
+}
+
+func (d *door) show(w http.ResponseWriter, status int, p signInPage) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = d.form.Execute(w, p) // the client may be gone
+}
+
+const signInForm = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sign in – PDaltagent</title>
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 24rem; margin: 15vh auto; padding: 0 1rem }
+  input, button { font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; margin: .25rem 0 }
+  [role=alert] { color: #b00020 }
+  @media (prefers-color-scheme: dark) { body { background: #111; color: #eee } [role=alert] { color: #ff8a80 } }
+</style>
+<h1>PDaltagent</h1>
+{{if .Known}}
+<p>You are signed in: <a href="{{.Next}}">to the queue</a>.</p>
+<form method="post" action="/signout"><button>Sign out</button></form>
+{{else}}
+<form method="post" action="/signin">
+  {{if .Wrong}}<p role="alert">That is not the token of admin.token_file.</p>{{end}}
+  <label for="token">Token of <code>admin.token_file</code></label>
+  <input id="token" name="token" type="password" required autofocus autocomplete="current-password">
+  <input name="next" type="hidden" value="{{.Next}}">
+  <button>Sign in</button>
+</form>
+{{end}}
+</html>
+`
