@@ -24,6 +24,8 @@ type Behavior struct {
 	Count int     // all of this for so many requests, and then no more; 0: until it is changed
 	Share float64 // Status, Delay, Hang and Reset for this share of requests, evenly spread; 0: for all
 	Rate  float64 // accept so many a second for an integration key, and refuse the others; 0: all
+
+	Path string // all of this but Rate for requests to this path only: "/log_entries"; empty: for all
 }
 
 // Validate returns an error that names the member that makes no sense.
@@ -53,6 +55,7 @@ type behaviorJSON struct {
 	Count      int     `json:"count,omitempty"`
 	Share      float64 `json:"share,omitempty"`
 	Rate       float64 `json:"rate,omitempty"`
+	Path       string  `json:"path,omitempty"`
 }
 
 // period is a duration whose text is Go's.
@@ -69,7 +72,7 @@ func (p *period) UnmarshalText(text []byte) error {
 // MarshalJSON writes the members that are set.
 func (b Behavior) MarshalJSON() ([]byte, error) {
 	return json.Marshal(behaviorJSON{
-		b.Status, period(b.RetryAfter), period(b.Delay), b.Hang, b.Reset, b.Count, b.Share, b.Rate,
+		b.Status, period(b.RetryAfter), period(b.Delay), b.Hang, b.Reset, b.Count, b.Share, b.Rate, b.Path,
 	})
 }
 
@@ -83,7 +86,7 @@ func (b *Behavior) UnmarshalJSON(text []byte) error {
 	}
 	*b = Behavior{
 		Status: j.Status, RetryAfter: time.Duration(j.RetryAfter), Delay: time.Duration(j.Delay),
-		Hang: j.Hang, Reset: j.Reset, Count: j.Count, Share: j.Share, Rate: j.Rate,
+		Hang: j.Hang, Reset: j.Reset, Count: j.Count, Share: j.Share, Rate: j.Rate, Path: j.Path,
 	}
 	return b.Validate()
 }
@@ -116,9 +119,12 @@ func (b *behavior) change(next Behavior) {
 	*b = behavior{now: next, changed: make(chan struct{}), seed: maphash.MakeSeed(), buckets: map[uint64]*bucket{}}
 }
 
-// next takes the fault that the next request meets.
-func (b *behavior) next() fault {
+// next takes the fault that the next request, which is to path, meets.
+func (b *behavior) next(path string) fault {
 	due := fault{changed: b.changed}
+	if b.now.Path != "" && b.now.Path != path {
+		return due
+	}
 	share := b.now.Share
 	if share == 0 {
 		share = 1

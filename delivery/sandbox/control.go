@@ -20,7 +20,7 @@ func (s *Sandbox) overview(w http.ResponseWriter, _ *http.Request) {
 		"refused":   s.journal.refused,
 		"forgotten": s.journal.forgotten,
 		"behavior":  s.behavior.now,
-		"see":       []string{"/events", "/behavior"},
+		"see":       []string{"/events", "/behavior", "/log_entries"},
 	}
 	s.mu.Unlock()
 	reply(w, answer{status: http.StatusOK, body: body})
@@ -89,6 +89,7 @@ func (s *Sandbox) list(w http.ResponseWriter, r *http.Request) {
 func (s *Sandbox) forget(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	s.journal.clear()
+	s.log.clear()
 	s.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -1,8 +1,10 @@
-// Package sandbox stands in for events.pagerduty.com: for demonstrations, for
-// tests, and for those who write rules. What comes in are the requests of the
-// Events API, v1 and v2, change events, Event Orchestration's and Nagios';
-// what goes out are PagerDuty's answers, or the faults that it was told to
-// show. It remembers the last requests, without their keys, in memory only.
+// Package sandbox stands in for events.pagerduty.com and api.pagerduty.com:
+// for demonstrations, for tests, and for those who write rules. What comes in
+// are the requests of the Events API, v1 and v2, change events, Event
+// Orchestration's and Nagios'; what goes out are PagerDuty's answers, or the
+// faults that it was told to show, and the log entries of the incidents that
+// the events made. It remembers the last requests, without their keys, in
+// memory only.
 package sandbox
 
 import (
@@ -10,11 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
+
+	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
 // MaxBody is the longest event that PagerDuty takes, in bytes.
@@ -22,15 +27,20 @@ const MaxBody = 512 << 10
 
 // Config says how much a Sandbox remembers.
 type Config struct {
-	Keep int // requests; 0: 10,000. The oldest is forgotten first.
+	Keep int // requests, and log entries; 0: 10,000. The oldest is forgotten first.
+
+	Token ingest.Secret // that GET /log_entries asks for; empty: any will do
 }
 
 // Sandbox is an http.Handler. Its methods may be called from any goroutine.
 type Sandbox struct {
 	router *mux.Router
+	token  ingest.Secret
 
 	mu       sync.Mutex
 	journal  journal
+	log      log
+	rest     restLimit
 	behavior behavior
 }
 
@@ -39,7 +49,8 @@ func New(cfg Config) *Sandbox {
 	if cfg.Keep <= 0 {
 		cfg.Keep = 10_000
 	}
-	s := &Sandbox{router: mux.NewRouter(), journal: journal{keep: cfg.Keep}}
+	s := &Sandbox{router: mux.NewRouter(), token: cfg.Token, journal: journal{keep: cfg.Keep}, log: log{keep: cfg.Keep}}
+	s.log.clear()
 	s.behavior.change(Behavior{})
 	for path, read := range endpoints() {
 		s.router.Handle(path, s.endpoint(path, read)).Methods(http.MethodPost)
@@ -47,6 +58,8 @@ func New(cfg Config) *Sandbox {
 	s.router.HandleFunc("/", s.overview).Methods(http.MethodGet)
 	s.router.HandleFunc("/events", s.list).Methods(http.MethodGet)
 	s.router.HandleFunc("/events", s.forget).Methods(http.MethodDelete)
+	s.router.HandleFunc("/log_entries", s.listLogEntries).Methods(http.MethodGet)
+	s.router.HandleFunc("/log_entries", s.playLogEntry).Methods(http.MethodPost)
 	s.router.HandleFunc("/behavior", s.showBehavior).Methods(http.MethodGet)
 	s.router.HandleFunc("/behavior", s.putBehavior).Methods(http.MethodPut)
 	s.router.HandleFunc("/behavior", s.resetBehavior).Methods(http.MethodDelete)
@@ -103,32 +116,37 @@ func (s *Sandbox) endpoint(path string, read reader) http.Handler {
 // serve misbehaves if it was told to, and else decides, records and answers.
 func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, req request) {
 	s.mu.Lock()
-	fault := s.behavior.next()
+	fault := s.behavior.next(r.URL.Path)
 	s.mu.Unlock()
+	s.misbehave(w, r, fault, func() { reply(w, s.decide(req, fault)) }, func() { s.record(req.event) })
+}
 
+// misbehave waits, hangs or resets as fault has it, and else lets the request
+// be answered. unanswered is called where it is not.
+func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, fault fault, answered, unanswered func()) {
 	if fault.Delay > 0 {
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
-			s.record(req.event)
+			unanswered()
 			return
 		}
 	}
 	switch {
 	case fault.Hang:
-		s.record(req.event)
+		unanswered()
 		select {
 		case <-fault.changed:
 		case <-r.Context().Done():
 		}
 		panic(http.ErrAbortHandler)
 	case fault.Reset:
-		s.record(req.event)
+		unanswered()
 		reset(w)
 	default:
-		reply(w, s.decide(req, fault))
+		answered()
 	}
 }
 
@@ -149,6 +167,7 @@ func (s *Sandbox) decide(req request, fault fault) answer {
 	}
 	req.event.Status = a.status
 	s.journal.add(req.event)
+	s.log.follow(req.event)
 	return a
 }
 
@@ -162,6 +181,7 @@ func (s *Sandbox) record(e Event) {
 type answer struct {
 	status     int
 	retryAfter time.Duration // 0: not said
+	header     http.Header   // more of it
 	body       any
 }
 
@@ -195,6 +215,7 @@ func reply(w http.ResponseWriter, a answer) {
 		seconds := (a.retryAfter + time.Second - 1) / time.Second // RFC 9110 section 10.2.3: whole seconds
 		w.Header().Set("Retry-After", fmt.Sprint(int64(seconds)))
 	}
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(a.status)
 	if a.body != nil {

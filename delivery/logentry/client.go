@@ -1,0 +1,249 @@
+// Package logentry reads PagerDuty's log entries over its REST API. What comes
+// in is a Window of time; what goes out are the delivery.LogEntries that were
+// created in it, oldest first, each once, and how far the next window may
+// begin. It promises that a listing which changes while it is read loses no
+// entry, that PagerDuty's pace is kept, that time is PagerDuty's, and that no
+// error text holds the token. It keeps nothing: cursor and seen ids are the
+// caller's.
+package logentry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/ingest"
+)
+
+const (
+	maxPage    = 32 << 20 // bytes of an answer
+	answerText = 4096     // bytes of a refusal that are kept
+	maxBusy    = 4        // how often a request is made when PagerDuty is busy
+	maxPause   = time.Minute
+)
+
+// Config says how to reach PagerDuty's REST API.
+type Config struct {
+	APIURL     string        // scheme and host: https://api.pagerduty.com, https://api.eu.pagerduty.com
+	Token      ingest.Secret // a user's or an account's API key, or an OAuth token
+	AllEntries bool          // notifications and the like too, not the overview only
+	Timeout    time.Duration // of one request; 0: 30 s
+	Proxy      string        // URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+	Version    string        // for the User-Agent
+}
+
+// TokenRefused says that PagerDuty does not let the token read log entries.
+type TokenRefused struct {
+	Status int
+	Answer string
+}
+
+// Error names the mend.
+func (e *TokenRefused) Error() string {
+	return fmt.Sprintf("PagerDuty refuses pagerduty.api_token with %d: give a read-only API key of the account, or an OAuth token with incidents.read, of the right region (EU accounts: api_url https://api.eu.pagerduty.com): %s", e.Status, e.Answer)
+}
+
+// Client asks for log entries. It may be used from any goroutine.
+type Client struct {
+	config        Config
+	base          string
+	authorization string
+	client        *http.Client
+	pause         func(context.Context, time.Duration) error
+	maxPage       int64 // bytes of an answer
+
+	mu    sync.Mutex
+	ahead time.Duration // PagerDuty's clock, of ours
+	known bool          // whether ahead is
+}
+
+// New returns a Client. Nothing is asked yet.
+func New(config Config) (*Client, error) {
+	base, err := url.Parse(config.APIURL)
+	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
+		return nil, errors.New("pagerduty.api_url: need a URL such as https://api.pagerduty.com")
+	}
+	token := config.Token.Reveal()
+	if token == "" || strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return nil, errors.New("pagerduty.api_token: need an API key of PagerDuty, without spaces; set api_token_file")
+	}
+	proxy := http.ProxyFromEnvironment
+	if config.Proxy != "" {
+		fixed, err := url.Parse(config.Proxy)
+		if err != nil || fixed.Host == "" {
+			return nil, errors.New("delivery.proxy: need a URL such as http://proxy.example.net:3128")
+		}
+		proxy = http.ProxyURL(fixed)
+	}
+	return &Client{
+		config:        config,
+		base:          strings.TrimSuffix(base.String(), "/"),
+		authorization: authorization(token),
+		pause:         pause,
+		maxPage:       maxPage,
+		client: &http.Client{
+			Timeout: cmp.Or(config.Timeout, 30*time.Second),
+			// A redirect would take the token elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				Proxy:               proxy,
+				DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+				ForceAttemptHTTP2:   true,
+				MaxIdleConnsPerHost: 2,
+				IdleConnTimeout:     90 * time.Second,
+				TLSHandshakeTimeout: 10 * time.Second,
+			},
+		},
+	}, nil
+}
+
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.client.CloseIdleConnections() }
+
+// authorization returns the header for a token. OAuth's are 64 hex digits,
+// begin with the region, or are JSON Web Tokens.
+func authorization(token string) string {
+	if regexp.MustCompile(`^([0-9a-f]{64}|pd[a-z]+\+.*|eyJ[^.]*\.[^.]*\.[^.]*)$`).MatchString(token) {
+		return "Bearer " + token
+	}
+	return "Token token=" + token
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Now returns the time at PagerDuty, which the first call asks for.
+func (c *Client) Now(ctx context.Context) (time.Time, error) {
+	if now, ok := c.clock(); ok {
+		return now, nil
+	}
+	if _, err := c.get(ctx, url.Values{"limit": {"1"}, "is_overview": {"true"}}); err != nil {
+		return time.Time{}, err
+	}
+	now, _ := c.clock()
+	return now, nil
+}
+
+func (c *Client) clock() (now time.Time, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead), c.known
+}
+
+// setClock learns PagerDuty's time from an answer that came at. Where it does
+// not tell, ours is taken.
+func (c *Client) setClock(header http.Header, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		c.ahead, c.known = date.Sub(at), true
+	} else if !c.known {
+		c.known = true
+	}
+}
+
+// get makes a request, and waits and makes it again while PagerDuty is busy.
+func (c *Client) get(ctx context.Context, query url.Values) ([]byte, error) {
+	for try := 1; ; try++ {
+		body, err := c.once(ctx, query)
+		busy := (*delivery.Busy)(nil)
+		if !errors.As(err, &busy) || try == maxBusy {
+			return body, err
+		}
+		if err := c.pause(ctx, cmp.Or(min(busy.After, maxPause), time.Duration(try)*time.Second)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, query url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/log_entries?"+query.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("log entries: %w", err)
+	}
+	req.Header.Set("Accept", "application/vnd.pagerduty+json;version=2")
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", c.authorization)
+	req.Header.Set("User-Agent", "PDaltagent/"+c.config.Version)
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("log entries: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read only
+	c.setClock(resp.Header, time.Now())
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.refusal(resp)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxPage+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("log entries: the answer broke off: %w", err)
+	case int64(len(body)) > c.maxPage:
+		return nil, &tooLong{}
+	}
+	return body, c.rest(ctx, resp.Header)
+}
+
+// rest waits for the next minute when PagerDuty says that this one's requests
+// are used up.
+func (c *Client) rest(ctx context.Context, header http.Header) error {
+	if header.Get("ratelimit-remaining") != "0" {
+		return nil
+	}
+	return c.pause(ctx, wait(header, time.Now()))
+}
+
+// wait returns how long PagerDuty asks to wait, a minute at most.
+func wait(header http.Header, now time.Time) time.Duration {
+	var d time.Duration
+	after := header.Get("Retry-After")
+	if at, err := http.ParseTime(after); err == nil {
+		d = at.Sub(now)
+	} else if seconds, err := strconv.ParseInt(cmp.Or(after, header.Get("ratelimit-reset")), 10, 32); err == nil {
+		d = time.Duration(seconds) * time.Second
+	}
+	return min(max(d, 0), maxPause)
+}
+
+// refusal tells what an answer without log entries means.
+func (c *Client) refusal(resp *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerText))
+	if err != nil {
+		return fmt.Errorf("log entries: answered %d, and then: %w", resp.StatusCode, err)
+	}
+	answer := strings.ReplaceAll(ingest.CleanText(string(text)), c.config.Token.Reveal(), c.config.Token.String())
+	switch code := resp.StatusCode; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return &TokenRefused{Status: code, Answer: answer}
+	case code == http.StatusTooManyRequests:
+		return &delivery.Busy{Status: code, After: wait(resp.Header, time.Now()), Answer: answer}
+	case code/100 == 4 && code != http.StatusRequestTimeout:
+		return &delivery.Rejected{Status: code, Answer: answer}
+	default:
+		return &delivery.Failed{Status: code, Answer: answer}
+	}
+}
+
+// tooLong says that a page is longer than is taken at once.
+type tooLong struct{}
+
+func (*tooLong) Error() string { return fmt.Sprintf("log entries: an answer over %d MiB", maxPage>>20) }

@@ -1,0 +1,69 @@
+package logentry
+
+import "time"
+
+// Window is a span of time that PagerDuty is asked about. Its ends are whole
+// seconds, as PagerDuty's times are.
+type Window struct {
+	Since, Until time.Time
+}
+
+// Empty reports whether there is nothing to ask.
+func (w Window) Empty() bool { return !w.Since.Before(w.Until) }
+
+// split returns the halves of w, which meet at a whole second; ok is false
+// for a window that is too short.
+func (w Window) split() (older, newer Window, ok bool) {
+	middle := w.Since.Add(w.Until.Sub(w.Since) / 2).Truncate(time.Second)
+	if !middle.After(w.Since) {
+		return w, w, false
+	}
+	return Window{w.Since, middle}, Window{middle, w.Until}, true
+}
+
+// Plan says which windows to ask for.
+type Plan struct {
+	// Since is where to begin when nothing was ever asked; zero: now.
+	Since time.Time
+
+	// Overlap is how far behind the cursor each window begins, since entries
+	// may appear late. Those that were seen come again, and are known by id.
+	Overlap time.Duration
+
+	// Largest is how much of the time after the cursor a window covers at
+	// most, so that after an absence the past comes in pieces.
+	Largest time.Duration
+}
+
+// Default returns the plan that fits PagerDuty: entries appear within minutes,
+// and an hour of them is a few pages.
+func Default(since time.Time) Plan {
+	return Plan{Since: since, Overlap: 5 * time.Minute, Largest: time.Hour}
+}
+
+// Next returns the window to ask for next. cursor is up to when everything
+// was asked for (zero: never), now is PagerDuty's. behind reports that another
+// window follows at once. The windows come oldest first and leave no gaps; one
+// that is Empty needs no request, and its Until is where the cursor begins.
+//
+// A cursor after now, which a clock that was put right leaves behind, is taken
+// for now.
+func (p Plan) Next(cursor, now time.Time) (w Window, behind bool) {
+	now = now.UTC().Truncate(time.Second)
+	overlap := p.Overlap
+	if cursor.IsZero() {
+		cursor, overlap = p.Since, 0
+		if cursor.IsZero() {
+			cursor = now
+		}
+	}
+	cursor = cursor.UTC().Truncate(time.Second)
+	if cursor.After(now) {
+		cursor = now
+	}
+	until := cursor.Add(p.Largest.Truncate(time.Second))
+	if p.Largest < time.Second || until.After(now) {
+		until = now
+	}
+	return Window{cursor.Add(-overlap).Truncate(time.Second), until}, until.Before(now)
+}
