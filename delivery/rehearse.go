@@ -18,6 +18,7 @@ type Rehearsal struct {
 	alerts   map[rehearsalKey]*Alert
 	storms   map[string]*Storm
 	waiting  []waiting
+	soonest  time.Time // nothing is due before
 }
 
 type rehearsalKey struct{ route, dedupKey string }
@@ -56,6 +57,8 @@ func (r *Rehearsal) Take(e *mapping.Event) (heard []Heard, decision mapping.Deci
 		return r.swallow(e), mapping.Folded
 	}
 	ruling := a.Decide(e, r.open)
+	r.expect(a.ResolveAt)
+	r.expect(ruling.Until)
 	r.cancel(ruling.Cancel)
 	r.orphan(e.ReceivedAt)
 	switch {
@@ -69,55 +72,76 @@ func (r *Rehearsal) Take(e *mapping.Event) (heard []Heard, decision mapping.Deci
 
 // Advance lets time pass until at, and returns what PagerDuty hears meanwhile.
 func (r *Rehearsal) Advance(at time.Time) (heard []Heard) {
-	for {
-		next, ok := r.next(at)
-		if !ok {
+	for !at.Before(r.soonest) {
+		next := r.next(at)
+		if next == nil {
 			return heard
 		}
-		heard = append(heard, next())
+		heard = append(heard, next()...)
 	}
+	return heard
 }
 
-// next returns what is due first, not after at.
-func (r *Rehearsal) next(at time.Time) (do func() Heard, ok bool) {
-	due := at.Add(1)
+// next returns what is due first, not after at; nil: nothing is, and nothing
+// before soonest.
+func (r *Rehearsal) next(at time.Time) (do func() []Heard) {
+	due := time.Unix(1<<40, 0) // far away
 	for i, w := range r.waiting {
-		if w.until.Before(due) && (w.parent == "" || !r.open(w.parent)) {
-			due, do = w.until, func() Heard { return r.release(i, due) }
+		if !w.until.IsZero() && w.until.Before(due) {
+			due, do = w.until, func() []Heard { return r.release(i, due) }
 		}
 	}
-	for _, a := range r.sorted() {
-		if !a.ResolveAt.IsZero() && a.ResolveAt.Before(due) {
-			due, do = a.ResolveAt, func() Heard { return r.expire(a, due) }
-		}
-	}
-	return do, do != nil
-}
-
-// sorted are the alerts in an order that does not change from run to run.
-func (r *Rehearsal) sorted() []*Alert {
-	all := make([]*Alert, 0, len(r.alerts))
+	var first *Alert
 	for _, a := range r.alerts {
-		all = append(all, a)
+		if a.ResolveAt.IsZero() || a.ResolveAt.After(due) || a.ResolveAt.Equal(due) && !a.before(first) {
+			continue
+		}
+		first, due = a, a.ResolveAt
+		do = func() []Heard { return r.expire(first, due) }
 	}
-	slices.SortFunc(all, func(a, b *Alert) int {
-		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.DedupKey, b.DedupKey))
-	})
-	return all
+	r.soonest = due
+	if due.After(at) {
+		return nil
+	}
+	return do
 }
 
-func (r *Rehearsal) release(i int, at time.Time) Heard {
+// before gives alerts that are due at once an order that does not change from
+// run to run.
+func (a *Alert) before(b *Alert) bool {
+	return b != nil && cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.DedupKey, b.DedupKey)) < 0
+}
+
+// expect notes that something may be due at a time; zero: it is not.
+func (r *Rehearsal) expect(at time.Time) {
+	if !at.IsZero() && at.Before(r.soonest) {
+		r.soonest = at
+	}
+}
+
+// release lets a trigger go whose time has come, or leaves it to its parent.
+func (r *Rehearsal) release(i int, at time.Time) []Heard {
 	w := r.waiting[i]
+	if w.parent != "" && r.open(w.parent) {
+		r.waiting[i].until, w.alert.Gated.By = time.Time{}, ByParent
+		return nil
+	}
 	r.waiting = slices.Delete(r.waiting, i, i+1)
 	w.alert.Status, w.alert.SentAt, w.alert.Gated = Open, at, nil
-	return Heard{at, w.event}
+	return []Heard{{at, w.event}}
 }
 
-func (r *Rehearsal) expire(a *Alert, at time.Time) Heard {
+// expire resolves an alert that resolves itself. What a gate still holds is
+// cancelled, and nobody hears of it.
+func (r *Rehearsal) expire(a *Alert, at time.Time) []Heard {
 	e := a.Silence(at)
-	r.cancel(a.Decide(e, r.open).Cancel)
+	ruling := a.Decide(e, r.open)
+	r.cancel(ruling.Cancel)
 	r.orphan(at)
-	return Heard{at, e}
+	if ruling.Decision != mapping.Queued {
+		return nil
+	}
+	return []Heard{{at, e}}
 }
 
 // orphan has those go at once that nothing but a parent held, which is no
@@ -126,6 +150,7 @@ func (r *Rehearsal) orphan(at time.Time) {
 	for i := range r.waiting {
 		if w := &r.waiting[i]; w.parent != "" && w.until.Before(at) && !r.open(w.parent) {
 			w.until, w.parent = at, ""
+			r.expect(at)
 		}
 	}
 }
@@ -159,6 +184,7 @@ func (r *Rehearsal) swallow(e *mapping.Event) []Heard {
 	opens := !a.isOpen()
 	storm := s.Event(e)
 	a.Decide(storm, r.open)
+	r.expect(a.ResolveAt)
 	if opens {
 		return []Heard{{e.ReceivedAt, storm}}
 	}

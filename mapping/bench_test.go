@@ -45,10 +45,12 @@ func manyRules(n int) string {
 	return b.String()
 }
 
-const linkRules = `
+const linkDefaults = `
 defaults:
   event: { severity: warning, group: '${source}', custom_details: { owner: noc } }
-rules:
+`
+
+const linkRules = linkDefaults + `rules:
   - id: link-down
     match:   { trap: IF-MIB::linkDown, when: vb.ifAdminStatus == "up" }
     resolve: { trap: IF-MIB::linkUp }

@@ -54,8 +54,12 @@ func (c *ruleCompiler) setUp(rs *Rules, spec *Spec) {
 	c.storm, c.flapping = stormOf(spec.Storm, defaultStorm()), flappingOf(spec.Flapping, defaultFlapping())
 	rs.tables = c.compileTables(spec.Tables)
 	c.enriched = c.enrich(spec.Enrich)
+	rs.enrich = c.enriched
 	rs.defaults = c.blueprint(spec.Defaults, []string{"item"})
-	c.defaultKey = rs.defaults[fieldDedupKey] != nil
+	if key := rs.defaults[fieldDedupKey]; key != nil {
+		c.defaultKey = true
+		c.varying(key, nil)
+	}
 	rs.masks = c.masks(spec.Mask)
 	if !spec.Raw {
 		rs.stored = rs.masks
@@ -195,7 +199,7 @@ func reserved(name string) bool {
 }
 
 func (c *ruleCompiler) rule(spec *RuleSpec) compiledRule {
-	c.faults, c.warnings = nil, nil
+	c.faults, c.warnings, c.texts = nil, nil, map[string]bool{}
 	r := &rule{id: clean(spec.ID.Value), place: spec.Place, drop: spec.Drop, suppress: spec.Suppress, cont: spec.Continue}
 	out := compiledRule{rule: r}
 	c.checkShape(spec)
@@ -214,7 +218,7 @@ func (c *ruleCompiler) rule(spec *RuleSpec) compiledRule {
 	r.event = c.blueprint(spec.Event, local)
 	c.gates(r, spec, local)
 	c.checkWebhook(spec)
-	c.lint(r, spec)
+	c.lint(r, spec, &out.patterns)
 	out.faults, out.warnings = c.faults, c.warnings
 	return out
 }

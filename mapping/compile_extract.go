@@ -25,8 +25,9 @@ func (c *ruleCompiler) extraction(r *rule, x *Extraction, before []string) (e ex
 		e.from = c.expression(x.From, before, reflect.Invalid)
 	}
 	if x.Format != "" {
-		e.name, e.decode = string(x.Format), c.decoder(x)
+		e.name, e.decode, e.texts = string(x.Format), c.decoder(x), []Text{{Place: x.Place}}
 		c.gives(r, Text{Value: e.name, Place: x.Place}, before)
+		c.texts[e.name] = x.Format != FormatJSON
 		return e
 	}
 	for _, p := range x.Patterns {
@@ -34,9 +35,13 @@ func (c *ruleCompiler) extraction(r *rule, x *Extraction, before []string) (e ex
 		if g == nil {
 			continue
 		}
-		e.groks = append(e.groks, g)
+		e.groks, e.texts = append(e.groks, g), append(e.texts, p)
 		for _, f := range g.Fields() {
 			c.gives(r, Text{Value: f, Place: p.Place}, before)
+		}
+		for _, group := range g.groups {
+			text, met := c.texts[group.field]
+			c.texts[group.field] = (text || !met) && group.convert != "int" && group.convert != "float"
 		}
 	}
 	return e

@@ -96,6 +96,8 @@ func (c *ruleCompiler) pattern(s Selector, t Text) string {
 		return c.trap(p, t.Place)
 	case s == SelectSyslog && p[0] == '%':
 		return strings.TrimSuffix(p, ":")
+	case s == SelectSyslog && isMnemonic(p):
+		c.warn(t.Place, `no tag looks like "`+p+`"; did you mean "%`+p+`"?`)
 	case s == SelectHTTP && p[0] != '/' && p[0] != '*':
 		near := "/" + p
 		if !strings.Contains(p, "/") {
@@ -104,6 +106,13 @@ func (c *ruleCompiler) pattern(s Selector, t Text) string {
 		c.fault(t.Place, `a path starts with /; did you mean "`+near+`"?`)
 	}
 	return p
+}
+
+// isMnemonic says whether p is a mnemonic without its %: LINK-3-UPDOWN.
+func isMnemonic(p string) bool {
+	facility, rest, _ := strings.Cut(p, "-")
+	severity, name, ok := strings.Cut(rest, "-")
+	return ok && facility != "" && name != "" && len(severity) == 1 && strings.Contains("01234567*", severity) && p == strings.ToUpper(p)
 }
 
 // trap resolves the name of a trap.

@@ -84,10 +84,20 @@ type exprCompiler struct {
 	columns map[string][]string // of those tables whose columns are known
 	inText  bool                // the expression stands in a template
 	asked   int                 // how many labels no module defines
+
+	words map[string]map[int]string // of enumerations, by the labels that were compared
+	texts map[string]bool           // names that extract gives texts, or members that are texts
+
+	known  map[wording]*expression // those that are compiled, and not warned of: many rules use the same
+	warned bool                    // of the expression that is being compiled
 }
 
 func newExprCompiler(namer Namer, warn func(Place, string)) *exprCompiler {
-	c := &exprCompiler{config: conf.CreateNew(), roots: roots(), fields: fields(), namer: namer, warn: warn}
+	c := &exprCompiler{config: conf.CreateNew(), roots: roots(), fields: fields(), namer: namer, words: map[string]map[int]string{}, known: map[wording]*expression{}}
+	c.warn = func(p Place, message string) {
+		c.warned = true
+		warn(p, message)
+	}
 	for name := range c.config.Builtins {
 		if !contains(builtins(), name) {
 			c.config.Disabled[name] = true
@@ -132,6 +142,40 @@ func (c *exprCompiler) compile(t Text, local []string, want reflect.Kind) (*expr
 	if len(t.Value) > maxExpression {
 		return nil, Faults{{Place: t.Place, Message: "the expression is too long: split it with set"}}
 	}
+	key := wording{t.Value, c.kinds(local), want}
+	if known := c.known[key]; known != nil {
+		e := *known
+		e.text = t
+		return &e, nil
+	}
+	e, faults := c.compileNew(t, local, want)
+	if e != nil && !c.warned {
+		c.known[key] = e
+	}
+	c.warned = false
+	return e, faults
+}
+
+// wording is what makes expressions the same wherever they stand.
+type wording struct {
+	text, local string
+	want        reflect.Kind
+}
+
+// kinds writes names down, and which of them are texts.
+func (c *exprCompiler) kinds(local []string) string {
+	var b strings.Builder
+	for _, name := range local {
+		b.WriteString(name)
+		b.WriteByte(' ')
+		if c.texts[name] {
+			b.WriteByte('"')
+		}
+	}
+	return b.String()
+}
+
+func (c *exprCompiler) compileNew(t Text, local []string, want reflect.Kind) (*expression, Faults) {
 	c.config.Expect, c.config.ExpectAny = want, want != reflect.Invalid
 	tree, err := parser.ParseWithConfig(t.Value, c.config)
 	if err != nil {

@@ -1,8 +1,6 @@
 package mapping
 
 import (
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -55,7 +53,7 @@ func (w *rewriter) label(n ast.Node, name string) {
 }
 
 // lint warns of what is right by its form and yet cannot work.
-func (c *ruleCompiler) lint(r *rule, spec *RuleSpec) {
+func (c *ruleCompiler) lint(r *rule, spec *RuleSpec, patterns *[arms][]string) {
 	for i := range r.arms {
 		for _, w := range r.arms[i].when {
 			if w.neverTrue() {
@@ -63,10 +61,27 @@ func (c *ruleCompiler) lint(r *rule, spec *RuleSpec) {
 			}
 		}
 	}
-	if t := r.event[fieldDedupKey]; t != nil {
-		c.varying(t)
-	} else if !c.defaultKey && !r.drop {
-		c.clearIndex(r, spec)
+	c.covered(r, spec, patterns)
+	c.keys(r, spec)
+}
+
+// covered warns of messages that an acknowledge or a resolve names and never
+// gets, because match, which is tried first, takes all of them.
+func (c *ruleCompiler) covered(r *rule, spec *RuleSpec, patterns *[arms][]string) {
+	match := &r.arms[armMatch]
+	if len(match.when)+len(match.from) > 0 {
+		return
+	}
+	for arm, then := range [...]*MatchSpec{armAcknowledge: spec.Acknowledge, armResolve: spec.Resolve} {
+		if then == nil || then.Selector != match.selector || match.each != r.arms[arm].each {
+			continue
+		}
+		for i, p := range patterns[arm] {
+			if p != "*" && contains(patterns[armMatch], p) && i < len(then.Patterns) {
+				c.warn(then.Patterns[i].Place, string(r.arms[arm].action)+" never gets "+then.Patterns[i].Value+
+					", as match takes all of it: give match a when")
+			}
+		}
 	}
 }
 
@@ -79,118 +94,76 @@ func (e *expression) neverTrue() bool {
 	return err == nil && v != true
 }
 
-// varying warns of parts of a dedup_key that differ from message to message:
-// nothing would find the alert again.
-func (c *ruleCompiler) varying(t *template) {
-	for _, p := range t.parts {
-		if p.expr == nil {
-			continue
-		}
-		if at := c.variable.FindStringIndex(outsideQuotes(p.expr.text.Value)); at != nil {
-			name := strings.TrimSpace(p.expr.text.Value[at[0]:at[1]])
-			c.warn(p.expr.text.At(at[0]), name+" differs from message to message: each would open an alert of its own, and no resolve would find it")
-		}
-	}
-}
-
-// variableNames fits what differs from message to message.
-func variableNames() *regexp.Regexp {
-	return regexp.MustCompile(`^\s*message\s*$|\b(?:received_at|trap\.uptime|syslog\.timestamp|syslog\.proc_id)\b` +
-		`|(?i:\b(?:\w+\.)*\w*(?:timestamp|date_?time|starts_?at|ends_?at|updated_?at|created_?at|time_?stamp|uptime|sequence_?(?:no|num|number|id)?` +
-		`|nonce|request_?id|message_?id|in_?octets|out_?octets|counter|(?:event|error|packet|alarm)_?count))\b`)
-}
-
-// outsideQuotes returns s with what is in quotes made blank.
-func outsideQuotes(s string) string {
-	b := []byte(s)
-	quote := byte(0)
-	for i, c := range b {
-		switch {
-		case quote == 0 && (c == '"' || c == '\'' || c == '`'):
-			quote = c
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0 && isWord(c):
-			b[i] = '#'
-		}
-	}
-	return string(b)
-}
-
-// clearIndex warns of a resolve whose trap carries no index while the one
-// that opens the problem does, or the other way round: their default
-// dedup_keys can never be equal.
-func (c *ruleCompiler) clearIndex(r *rule, spec *RuleSpec) {
-	carrier, ok := c.namer.(Carrier)
-	if !ok || spec.Match.Selector != SelectTrap {
-		return
-	}
-	for arm, then := range map[int]*MatchSpec{armAcknowledge: spec.Acknowledge, armResolve: spec.Resolve} {
-		if then == nil || then.Selector != SelectTrap {
-			continue
-		}
-		for _, p := range then.Patterns {
-			clear, known := c.indexed(carrier, p)
-			if !known {
-				continue
-			}
-			for _, m := range spec.Match.Patterns {
-				open, known := c.indexed(carrier, m)
-				if known && open != clear {
-					c.warn(p.Place, "the "+string(r.arms[arm].action)+" never finds its alert: by its module "+carries(m.Value, open)+" and "+carries(p.Value, clear)+
-						", so the default dedup_keys differ; give the rule a dedup_key")
-					break
-				}
-			}
-		}
-	}
-}
-
-func carries(name string, indexed bool) string {
-	if indexed {
-		return name + " carries an object of a table"
-	}
-	return name + " carries none"
-}
-
-// indexed says whether a trap carries a column of a table, by its module.
-func (c *ruleCompiler) indexed(carrier Carrier, t Text) (indexed, known bool) {
-	if strings.Contains(t.Value, "*") {
-		return false, false
-	}
-	oid, err := c.namer.OID(t.Value)
-	if err != nil {
-		return false, false
-	}
-	objects, known := carrier.Carries(oid)
-	return slices.ContainsFunc(objects, func(object string) bool { return c.namer.Index(object+".1") != "" }), known
-}
-
 // unreachable finds arms that can never match, because an earlier rule takes
-// all that they look at.
+// all that they look at, or has the same condition.
 func unreachable(rs *Rules, compiled []compiledRule) (warnings Faults) {
 	var greedy index // arms that take whatever their selector finds
-	greedyAny := map[Selector]*rule{}
+	greedyAny, alike := map[Selector]*rule{}, map[string]*rule{}
 	for i := range compiled {
 		r := compiled[i].rule
 		for arm := range compiled[i].patterns {
 			a := &r.arms[arm]
 			for _, p := range compiled[i].patterns[arm] {
-				first := greedyAny[a.selector]
+				first, why := greedyAny[a.selector], " takes all of it"
 				if p != "*" {
 					first = greedy.first(rs, a.selector, p)
+				}
+				if first == nil {
+					first, why = a.twin(alike, p), " has the same condition"
 				}
 				if first == nil || first == r {
 					continue
 				}
 				shown := string(a.selector) + " " + shownPattern(rs, a.selector, p)
 				warnings = append(warnings, Fault{Place: r.place, Message: `rule "` + r.id + `" can never match ` + shown +
-					`: rule "` + first.id + `" at ` + first.place.String() + " takes all of it"})
+					`: rule "` + first.id + `" at ` + first.place.String() + why})
 			}
 		}
 		greedy.addGreedy(i, &compiled[i], rs, greedyAny)
+		addTwins(alike, &compiled[i])
 	}
 	return warnings
+}
+
+// twin returns the earlier rule that takes what a would by a pattern; nil: none.
+func (a *arm) twin(alike map[string]*rule, pattern string) (first *rule) {
+	for _, w := range a.when {
+		if w == nil {
+			return nil
+		}
+		if first = alike[condition(a.selector, pattern, w)]; first == nil {
+			return nil
+		}
+	}
+	return first
+}
+
+// addTwins adds the arms that take whatever their selector finds and their
+// condition is true of.
+func addTwins(alike map[string]*rule, c *compiledRule) {
+	r := c.rule
+	for i := range r.arms {
+		a := &r.arms[i]
+		if r.cont || len(a.from)+len(r.extract) > 0 || a.each != nil {
+			continue
+		}
+		for _, w := range a.when {
+			for _, p := range c.patterns[i] {
+				if key := condition(a.selector, p, w); key != "" && alike[key] == nil {
+					alike[key] = r
+				}
+			}
+		}
+	}
+}
+
+// condition is a selector, its pattern and a condition as one text; empty: the
+// condition is about what only its own rule knows.
+func condition(s Selector, pattern string, when *expression) string {
+	if when == nil || len(when.names) > 0 {
+		return ""
+	}
+	return string(s) + " " + pattern + " " + when.text.Value
 }
 
 // shownPattern is a pattern as its author knows it.

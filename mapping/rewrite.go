@@ -108,6 +108,9 @@ func (w *rewriter) call(n *ast.CallNode) {
 
 func (w *rewriter) operator(n *ast.BinaryNode) {
 	switch n.Operator {
+	case "<", "<=", ">", ">=":
+		w.number(n.Left, n.Right)
+		w.number(n.Right, n.Left)
 	case "==", "!=":
 		w.comparison(n.Left, n.Right)
 		w.comparison(n.Right, n.Left)

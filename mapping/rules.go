@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
@@ -18,6 +19,7 @@ type Rules struct {
 	warnings Faults
 
 	tables  *Tables
+	enrich  []assignment
 	masks   masks // of events
 	stored  masks // of stored messages
 	windows []window
@@ -66,6 +68,7 @@ type arm struct {
 type extraction struct {
 	from   *expression // nil: message
 	groks  []*Grok
+	texts  []Text // of groks
 	name   string
 	decode decoder // nil: groks
 }
@@ -109,7 +112,9 @@ func (rs *Rules) Files() []string { return rs.files }
 // event that is Dropped and has no Message. Apply knows no clock and does no
 // I/O; the same message always makes the same events, with the same ids. It
 // may be called from any goroutine. What it adds keeps nothing of m.
-func (rs *Rules) Apply(m *ingest.Message, out *Result) {
+func (rs *Rules) Apply(m *ingest.Message, out *Result) { rs.apply(m, out, nil) }
+
+func (rs *Rules) apply(m *ingest.Message, out *Result, trace *tracer) {
 	var buf [16]ref
 	refs, last := rs.index.candidates(m, rs.namer, buf[:0])
 	posted := m.Request != nil && m.Request.API != ""
@@ -117,6 +122,7 @@ func (rs *Rules) Apply(m *ingest.Message, out *Result) {
 		return
 	}
 	s := rs.begin(m, out)
+	s.trace = trace
 	if posted {
 		s.posted = newPosted(m)
 	}
@@ -158,7 +164,8 @@ func (rs *Rules) end(s *scope) {
 }
 
 // try tries rules in order until one matches that does not say continue, and
-// returns whether there was such a one.
+// returns whether there was such a one. A rule matches a message once, even if
+// it has a bare * besides what it has matched by.
 func (s *scope) try(refs []ref) bool {
 	for len(refs) > 0 {
 		i := refs[0].rule()
@@ -168,9 +175,13 @@ func (s *scope) try(refs []ref) bool {
 			refs = refs[1:]
 		}
 		r := s.rules.rules[i]
-		if s.apply(r, set) && !r.cont {
+		if slices.Contains(s.went, i) || !s.apply(r, set) {
+			continue
+		}
+		if !r.cont {
 			return true
 		}
+		s.went = append(s.went, i)
 	}
 	return false
 }
@@ -182,6 +193,7 @@ func (s *scope) apply(r *rule, set armSet) bool {
 	for i := range r.arms {
 		if set.has(i) && !comesFrom(r.arms[i].from, s.m) {
 			set &^= 1 << i
+			s.trace.missed(s, r, i)
 		}
 	}
 	for i := range r.arms {
@@ -220,6 +232,7 @@ func (s *scope) applyAll(r *rule, each *expression, set armSet) bool {
 	for i := 0; ; i++ {
 		item, ok := at(list, i)
 		if !ok {
+			s.trace.elements(r, each, list, i)
 			return matched
 		}
 		if i == maxItems {
@@ -237,6 +250,7 @@ const maxItems = 1000
 // applyOne runs extract, set and when, and makes the event of the first arm
 // that matches.
 func (s *scope) applyOne(r *rule, set armSet) bool {
+	s.trace.look(s, r)
 	if !s.extract(r) {
 		return false
 	}
@@ -250,10 +264,15 @@ func (s *scope) applyOne(r *rule, set armSet) bool {
 		}
 		s.env[a.name] = v
 	}
+	s.trace.given(s, r)
 	for i := range r.arms {
 		if set.has(i) && s.holds(r.arms[i].when) {
 			s.build(r, r.arms[i].action)
+			s.trace.took(i)
 			return true
+		}
+		if set.has(i) {
+			s.trace.untrue(s, r, i)
 		}
 	}
 	return false
@@ -293,16 +312,23 @@ func (s *scope) extracts(x *extraction) bool {
 			s.fail(err)
 		}
 		if v == nil {
+			s.trace.nothing(x)
 			return false
 		}
 		value = text(v)
 	}
 	if x.decode == nil {
-		return s.fits(x.groks, value)
+		ok := s.fits(x.groks, value)
+		if !ok {
+			s.trace.unfit(x, value)
+		}
+		return ok
 	}
 	v, ok := x.decode(clip(value, maxExtractBytes))
 	if ok {
 		s.env[x.name] = v
+	} else {
+		s.trace.undecoded(x, value)
 	}
 	return ok
 }

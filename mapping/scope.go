@@ -23,12 +23,14 @@ type scope struct {
 	hasName bool
 	message []byte   // the message as JSON, once it was asked for; events share it
 	made    int      // events that the message has made
+	went    []int    // rules that have matched and say continue
 	buf     []byte   // texts are put together in it
 	json    []byte   // payloads are written into it
 	posted  *posted  // the event that a program posted to one of PagerDuty's own paths
 	webhook *webhook // the payload that is sent on, where it is one
 	window  *Window  // the maintenance window that the message falls into; valid when looked
 	looked  bool
+	trace   *tracer // nil: nobody asks why
 }
 
 // named is a varbind with what the Namer says about it.
@@ -41,7 +43,7 @@ type named struct {
 func (s *scope) begin(rules *Rules, m *ingest.Message, out *Result) {
 	s.rules, s.m, s.out = rules, m, out
 	s.rule, s.hasName, s.message, s.made, s.posted = "", false, nil, 0, nil
-	s.window, s.looked = nil, false
+	s.window, s.looked, s.went, s.trace = nil, false, s.went[:0], nil
 }
 
 // end lets go of the message.

@@ -79,6 +79,8 @@ func commands() []subcommand {
 			},
 		},
 		mibSubcommand(),
+		explainSubcommand(),
+		replaySubcommand(),
 		queueSubcommand(),
 		{
 			name: "version", short: "say which version this is",

@@ -25,15 +25,7 @@ func (c *config) rehearse(ctx context.Context, rules *mapping.Rules, modules *mi
 	if len(tests) == 0 {
 		return nil, nil
 	}
-	_, standard := c.routes()
-	location, err := time.LoadLocation(c.Ingest.Syslog.Timezone)
-	if err != nil {
-		location = time.UTC // the configuration's own fault
-	}
-	s := &stage{rules: rules, modules: modules, standard: standard, lines: syslog.NewParser(location)}
-	quiet := slog.New(slog.DiscardHandler)
-	s.posts, err = httpevent.New(ctx, httpevent.Config{MaxBodyBytes: c.Ingest.HTTP.MaxBodyBytes}, nil,
-		ingest.HandlerFunc(s.handle), ingest.NewTally(prometheus.NewRegistry()), func() error { return nil }, quiet)
+	s, err := c.stage(ctx, rules, modules, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +38,23 @@ func (c *config) rehearse(ctx context.Context, rules *mapping.Rules, modules *mi
 	return s.faults, nil
 }
 
+// stage returns a stage for rules. take is given each message; nil: it passes
+// through rules and gates.
+func (c *config) stage(ctx context.Context, rules *mapping.Rules, modules *mibs.Modules, take func(*ingest.Message)) (*stage, error) {
+	_, standard := c.routes()
+	location, err := time.LoadLocation(c.Ingest.Syslog.Timezone)
+	if err != nil {
+		location = time.UTC // the configuration's own fault
+	}
+	s := &stage{rules: rules, modules: modules, standard: standard, lines: syslog.NewParser(location), take: take}
+	if take == nil {
+		s.take = s.pass
+	}
+	s.posts, err = httpevent.New(ctx, httpevent.Config{MaxBodyBytes: c.Ingest.HTTP.MaxBodyBytes}, nil, ingest.HandlerFunc(s.handle),
+		ingest.NewTally(prometheus.NewRegistry()), func() error { return nil }, slog.New(slog.DiscardHandler))
+	return s, err
+}
+
 // curtain is when each test begins: a Monday, at midnight in UTC.
 func curtain() time.Time { return time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
@@ -56,6 +65,7 @@ type stage struct {
 	standard string // the default route
 	lines    *syslog.Parser
 	posts    *httpevent.Receiver
+	take     func(*ingest.Message)
 	faults   mapping.Faults
 
 	test    *mapping.TestSpec
@@ -110,16 +120,21 @@ func (s *stage) hear(all []delivery.Heard) {
 // handle is the ingest.Handler of what steps say.
 func (s *stage) handle(_ context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
 	for i := range ms {
+		s.sign(&ms[i])
 		s.take(&ms[i])
 	}
 	done(ingest.Receipt{Events: len(ms)})
 }
 
-// take passes a message through rules and gates.
-func (s *stage) take(m *ingest.Message) {
+// sign says who sent a message, and when.
+func (s *stage) sign(m *ingest.Message) {
 	m.ID, m.ReceivedAt = s.ids.Next(s.clock), s.clock
 	m.Source = s.source()
 	m.Host = cmp.Or(s.step.Host.Value, m.Host)
+}
+
+// pass passes a message through rules and gates.
+func (s *stage) pass(m *ingest.Message) {
 	var made mapping.Result
 	s.rules.Apply(m, &made)
 	for _, e := range made.Errors {

@@ -70,7 +70,7 @@ func (s *stage) sayTrap() {
 		}
 		trap.Varbinds = append(trap.Varbinds, v)
 	}
-	s.take(&ingest.Message{Protocol: ingest.SNMP, Trap: trap})
+	s.hand(ingest.Message{Protocol: ingest.SNMP, Trap: trap})
 }
 
 func (s *stage) varbind(e mapping.Entry) (ingest.Varbind, error) {
@@ -98,7 +98,13 @@ func (s *stage) varbind(e mapping.Entry) (ingest.Varbind, error) {
 func (s *stage) sayLine() {
 	line := new(ingest.Line)
 	s.lines.Parse([]byte(s.step.Message.Value), s.clock, line)
-	s.take(&ingest.Message{Protocol: ingest.Syslog, Host: line.Hostname, Line: line})
+	s.hand(ingest.Message{Protocol: ingest.Syslog, Host: line.Hostname, Line: line})
+}
+
+// hand hands a message on that no receiver has made.
+func (s *stage) hand(m ingest.Message) {
+	s.sign(&m)
+	s.take(&m)
 }
 
 // sayOutput takes a body as a command of ingest.fetch prints it.
@@ -108,7 +114,7 @@ func (s *stage) sayOutput(name string) {
 		s.fault(s.step.Message.Place, "%s", f)
 	}
 	for i := range messages {
-		s.take(&messages[i])
+		s.hand(messages[i])
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 const timerRows = 500
 
 // Release lets deliveries go whose gate is open now: their hold time or
-// maintenance window is over, and no alert of their parent is open. They wait
-// for their route then: the routes are returned. More reports that others may
+// maintenance window is over, and no alert of their parent is open, nor is let
+// go here before them. They wait for their route then: the routes are returned. More reports that others may
 // be due.
 func (h *History) Release(ctx context.Context, conn *pgx.Conn, now time.Time) (freed []string, more bool, err error) {
 	ids, alerts, err := h.gated(ctx, now)
@@ -29,13 +29,17 @@ func (h *History) Release(ctx context.Context, conn *pgx.Conn, now time.Time) (f
 	var q pgx.Batch
 	q.Queue("BEGIN")
 	q.Queue(`SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, flat(alerts))
-	q.Queue(`WITH opened AS (UPDATE deliveries d SET due_at = CASE WHEN inhibited THEN due_at END, held_by = CASE
+	q.Queue(`WITH due AS MATERIALIZED (SELECT id, alert_id, dedup_key, parent, due_at, seq FROM deliveries
+			WHERE id = ANY ($1::uuid[]) AND held_by IN ('hold', 'maintenance', 'parent')),
+		opened AS (UPDATE deliveries d SET due_at = CASE WHEN inhibited THEN d.due_at END, held_by = CASE
 				WHEN inhibited THEN 'parent'
 				WHEN EXISTS (SELECT FROM deliveries o WHERE o.alert_id = d.alert_id AND o.state IN ('held', 'queued') AND o.seq < d.seq OFFSET 0) THEN 'alert'
 				ELSE 'route' END
-			FROM (SELECT g.id, g.parent IS NOT NULL AND EXISTS (SELECT FROM alerts p WHERE p.dedup_key = g.parent
-					AND p.status IN ('open', 'acknowledged') AND p.id <> g.alert_id) AS inhibited
-				FROM deliveries g WHERE g.id = ANY ($1::uuid[])) AS look
+			FROM (SELECT g.id, g.parent IS NOT NULL AND (EXISTS (SELECT FROM alerts p WHERE p.dedup_key = g.parent
+						AND p.status IN ('open', 'acknowledged') AND p.id <> g.alert_id)
+					OR EXISTS (SELECT FROM due p WHERE p.dedup_key = g.parent AND p.alert_id <> g.alert_id
+						AND (coalesce(p.due_at, '-infinity'), p.seq) < (coalesce(g.due_at, '-infinity'), g.seq))) AS inhibited
+				FROM due g) AS look
 			WHERE d.id = look.id AND (d.held_by IN ('hold', 'maintenance', 'parent')) IS TRUE
 			RETURNING d.alert_id, d.route, d.held_by),
 		alerted AS (UPDATE alerts a SET status = 'open', sent_at = $2, gated_id = NULL
