@@ -96,6 +96,11 @@ type RuleError struct {
 // Len returns the number of rules.
 func (rs *Rules) Len() int { return len(rs.rules) }
 
+// Has says whether there is a rule of an id.
+func (rs *Rules) Has(id string) bool {
+	return slices.ContainsFunc(rs.rules, func(r *rule) bool { return r.id == id })
+}
+
 // Warnings returns what is suspicious about the rules, but no error: rules
 // that can never match, names that are always nil.
 func (rs *Rules) Warnings() Faults { return rs.warnings }

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
@@ -41,8 +43,27 @@ func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) er
 		return fmt.Errorf("%s: of %s of the rules %d failed; a running pdagentd would keep the rules that it has",
 			used, count(len(rules.rules.Tests()), "test"), len(failed))
 	}
-	fmt.Fprintf(stdout, "%s: ok%s: %s\n", used, and(warnings), c.inventory(&rules))
+	orphans := c.orphans(ctx, rules.rules)
+	r.warnings(orphans)
+	fmt.Fprintf(stdout, "%s: ok%s: %s\n", used, and(append(warnings, orphans...)), c.inventory(&rules))
 	return nil
+}
+
+// orphans warns of rules that open alerts are of and that are no more, where
+// the database runs that knows them.
+func (c *config) orphans(ctx context.Context, rules *mapping.Rules) (warnings mapping.Faults) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	pool, err := site.OpenDatabase(ctx, c.Database.URL, c.DataDir)
+	if err != nil {
+		return nil
+	}
+	defer pool.Close()
+	lost, _ := findOrphans(ctx, pool, rules) // or what was found of them
+	for _, o := range lost {
+		warnings = append(warnings, c.document.fault("rules: "+o.Error()))
+	}
+	return warnings
 }
 
 func and(warnings mapping.Faults) string {

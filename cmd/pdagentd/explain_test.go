@@ -156,6 +156,9 @@ func TestExplainAndReplayLookIntoTheHistory(t *testing.T) {
 	if diff := cmp.Diff(map[string]tallied{"link-down": {3, 2, 3, 0}, "uplink": {0, 1, 0, 1}, "hook": {2, 2, 2, 2}}, out.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
+	runCommandLine(t, "check", file).says(t, 0, ": ok")
+	write(t, before, strings.ReplaceAll(explainRules, "id: link-down", "id: link"))
+	runCommandLine(t, "check", file).says(t, 0, "1 warning", "warning: rules: there is no rule link-down any more, and 3 alerts are open that it has opened")
 	runCommandLine(t, "replay", file, "--since", "yesterday").says(t, 2, "is no age")
 	write(t, after, "rules: [ { id: x } ]")
 	runCommandLine(t, "replay", file, "--rules", filepath.Dir(after)).says(t, 1, "needs a match")

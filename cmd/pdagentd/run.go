@@ -112,6 +112,7 @@ func (a *appliance) handle(ctx context.Context, ms []ingest.Message, done func(i
 func (a *appliance) swap(ctx context.Context, rules *mapping.Rules) {
 	a.tables.Use(ctx, a.mapper.Rules(), rules)
 	a.mapper.Swap(rules)
+	warnOfOrphans(ctx, a.database.pool, rules, a.logger)
 }
 
 // fetches are the commands of ingest.fetch as the queue runs them.
