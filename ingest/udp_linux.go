@@ -177,7 +177,7 @@ func (s *socket) sourceControl(from netip.Addr) []byte {
 // wake up for each costs several times what reading it does. One that comes
 // after a break is read at once.
 const (
-	gatherAtMost = 5 * time.Millisecond
+	gatherAtMost = 2 * time.Millisecond
 	gatherRate   = 500_000 // datagrams a second that must find room meanwhile
 )
 
