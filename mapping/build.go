@@ -31,9 +31,24 @@ func (s *scope) newEvent() Event {
 // further derives the id of a message's nth event: a UUIDv7 of the same
 // instant, and the same one whenever the message is mapped again.
 func further(id uuid.UUID, n int) uuid.UUID {
-	low := binary.BigEndian.Uint64(id[8:]) + uint64(n)*0x9e3779b97f4a7c15
+	low := binary.BigEndian.Uint64(id[8:]) + uint64(n)*stride
 	binary.BigEndian.PutUint64(id[8:], low&(1<<62-1)|1<<63)
 	return id
+}
+
+const (
+	stride  = 0x9e3779b97f4a7c15 // between the ids of a message's events
+	inverse = 0xf1de83e19937733d // stride * inverse is 1, modulo 2^64
+)
+
+// SameMessage says whether two events, by their ids, were made of one message.
+func SameMessage(a, b uuid.UUID) bool {
+	if [8]byte(a[:8]) != [8]byte(b[:8]) {
+		return false
+	}
+	const all = 1<<62 - 1
+	n := (binary.BigEndian.Uint64(b[8:]) - binary.BigEndian.Uint64(a[8:])) * inverse & all
+	return min(n, all+1-n) < 1<<24 // more events than any message makes
 }
 
 // build adds the event of a rule that matched.

@@ -192,7 +192,7 @@ func (c *ruleCompiler) name(t Text, known []string) {
 }
 
 func reserved(name string) bool {
-	return contains(builtins(), name) || contains([]string{
+	return contains([]string{
 		"true", "false", "nil", "and", "or", "not", "in", "matches", "contains", "startsWith", "endsWith",
 		"let", "if", "else",
 	}, name)

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,43 @@ func (rs *Rules) Explain(m *ingest.Message) Explanation {
 	if len(x.Looks) == 0 {
 		x.Near = rs.near(m)
 	}
+	if m.Trap != nil && m.Trap.Community != "" {
+		x.hide(m.Trap.Community.Reveal())
+	}
 	return x
+}
+
+// hide covers a secret that rules have read. What is too short to be one is
+// covered only where it stands alone.
+func (x *Explanation) hide(secret string) {
+	const cover, short = "[community]", 4
+	text := func(s string) string {
+		if s == secret {
+			return cover
+		}
+		if len(secret) < short {
+			return s
+		}
+		return strings.ReplaceAll(s, secret, cover)
+	}
+	given := func(all []Given) {
+		for i, g := range all {
+			if s := show(g.Value); text(strings.Trim(s, `"`)) != strings.Trim(s, `"`) {
+				all[i].Value = cover
+			}
+		}
+	}
+	given(x.Given)
+	for i := range x.Looks {
+		given(x.Looks[i].Given)
+		for j := range x.Looks[i].Reasons {
+			r := &x.Looks[i].Reasons[j]
+			r.Text = text(r.Text)
+		}
+	}
+	for i, e := range x.Errors {
+		x.Errors[i].Err = errors.New(text(e.Err.Error()))
+	}
 }
 
 // selector says what rules are looked up by.

@@ -177,6 +177,12 @@ func (c *exprCompiler) kinds(local []string) string {
 
 func (c *exprCompiler) compileNew(t Text, local []string, want reflect.Kind) (*expression, Faults) {
 	c.config.Expect, c.config.ExpectAny = want, want != reflect.Invalid
+	for _, name := range local { // a name of the rule's hides the function of that name
+		if hidden, ok := c.config.Builtins[name]; ok {
+			delete(c.config.Builtins, name)
+			defer func() { c.config.Builtins[name] = hidden }()
+		}
+	}
 	tree, err := parser.ParseWithConfig(t.Value, c.config)
 	if err != nil {
 		return nil, t.fault(err)

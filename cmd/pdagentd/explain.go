@@ -103,7 +103,8 @@ type explainer struct {
 	config *config
 	flags  *explainFlags
 	in     call
-	found  bool // a rule took something
+	record *recordedJSON // of an event of the history
+	found  bool          // a rule took something
 	failed error
 }
 

@@ -17,6 +17,7 @@ import (
 
 // explained is an explanation as --json prints it.
 type explained struct {
+	Recorded *recordedJSON    `json:"recorded,omitempty"` // of an event of the history: what was decided then
 	Selector string           `json:"selector"`
 	Source   string           `json:"source"`
 	Message  json.RawMessage  `json:"message"`
@@ -24,6 +25,19 @@ type explained struct {
 	Looks    []lookJSON       `json:"looks"`
 	Events   []explainedEvent `json:"events"`
 	Errors   []string         `json:"errors,omitempty"`
+}
+
+type recordedJSON struct {
+	ID         string        `json:"id"`
+	ReceivedAt time.Time     `json:"received_at"`
+	Rule       string        `json:"rule"`
+	Decision   string        `json:"decision"`
+	Action     string        `json:"action"`
+	Severity   string        `json:"severity"`
+	Summary    string        `json:"summary"`
+	DedupKey   string        `json:"dedup_key"`
+	Route      string        `json:"route"`
+	Told       *history.Told `json:"delivered,omitempty"`
 }
 
 type lookJSON struct {
@@ -71,7 +85,7 @@ func (x *explainer) explain(m *ingest.Message) {
 }
 
 func (x *explainer) explained(m *ingest.Message, e *mapping.Explanation) explained {
-	out := explained{Selector: e.Selector, Source: m.Origin(), Message: e.Message, Enriched: map[string]any{}, Looks: []lookJSON{}, Events: []explainedEvent{}}
+	out := explained{Recorded: x.record, Selector: e.Selector, Source: m.Origin(), Message: e.Message, Enriched: map[string]any{}, Looks: []lookJSON{}, Events: []explainedEvent{}}
 	for _, g := range e.Given {
 		out.Enriched[g.Name] = g.Value
 	}
@@ -122,7 +136,12 @@ func (x *explainer) verdict(e *mapping.Explanation) {
 			took = append(took, what)
 		}
 	}
+	if x.record != nil {
+		fmt.Fprint(x.in.stdout, "\nBy the rules of today, as far as masks and secrets have left the message:\n")
+	}
 	switch {
+	case len(took) == 0 && len(e.Events) > 0:
+		fmt.Fprintln(x.in.stdout, "no rule takes it: it goes as it was posted")
 	case len(took) > 0:
 		fmt.Fprintln(x.in.stdout, strings.Join(took, "\n"))
 	case len(e.Looks) == 0:
@@ -233,6 +252,10 @@ func gateWords(e *mapping.Event) (words []string) {
 
 // recorded prints what was decided about an event of the history.
 func (x *explainer) recorded(e history.Recorded) {
+	x.record = &recordedJSON{
+		ID: e.ID.String(), ReceivedAt: e.ReceivedAt, Rule: e.Rule, Decision: string(e.Decision), Action: string(e.Action),
+		Severity: string(e.Severity), Summary: e.Summary, DedupKey: e.DedupKey, Route: e.Route,
+	}
 	if x.flags.json {
 		return
 	}
@@ -250,7 +273,7 @@ func ruleWord(id string) string {
 
 // told prints what became of its delivery.
 func (x *explainer) told(t history.Told) {
-	if x.flags.json {
+	if x.record.Told = &t; x.flags.json {
 		return
 	}
 	d := t.Delivery
@@ -258,7 +281,10 @@ func (x *explainer) told(t history.Told) {
 	if n := len(t.Attempts); n > 0 {
 		fmt.Fprintf(x.in.stdout, ", the last at %s: %s", moment(t.Attempts[n-1].StartedAt), resultOf(t.Attempts[n-1]))
 	}
-	fmt.Fprint(x.in.stdout, "\n\nBy the rules of today ")
+	fmt.Fprintln(x.in.stdout)
+	if a := t.Alert; a != nil {
+		fmt.Fprintf(x.in.stdout, "  its alert is %s: %s, the last at %s\n", a.Status, count(int(a.Occurrences), "occurrence"), moment(a.LastAt))
+	}
 }
 
 // faultOf is what the receivers said against the message.

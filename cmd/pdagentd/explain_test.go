@@ -135,7 +135,7 @@ func TestExplainAndReplayLookIntoTheHistory(t *testing.T) {
 	a.eventually(t, "5", `SELECT count(*) FROM deliveries WHERE state = 'delivered'`)
 	id := a.sql(t, `SELECT id::text FROM events WHERE dedup_key LIKE '%/7'`)
 	runCommandLine(t, "explain", file, id).says(t, 0, "Event "+id, "it was queued by rule link-down", "is delivered after 1 attempt",
-		"By the rules of today rule link-down takes it", "vb.ifIndex is 7")
+		"its alert is open: 1 occurrence", "By the rules of today", "rule link-down takes it", "vb.ifIndex is 7")
 	runCommandLine(t, "explain", file, "00000000-0000-7000-8000-000000000000").says(t, 1, "there is no event 00000000")
 
 	runCommandLine(t, "replay", file).says(t, 0, "4 messages since", "PagerDuty would have heard of 5 events, and heard of 5 then", "Each message makes the same events as then")

@@ -129,28 +129,42 @@ func (r *replay) rule(id string) *tallied {
 	return r.Rules[id]
 }
 
-// take takes the next event. Those of one message come one after the other, and
-// share all but the end of their ids.
+// take takes the next event. What came at one instant may be of many messages,
+// whose events stand in any order.
 func (r *replay) take(e history.Recorded) {
-	t := r.rule(e.Rule)
-	t.Before++
-	if e.DeliveryID != nil && e.State != string(delivery.Cancelled) {
-		t.Sent++
-	}
 	if n := len(r.pending); n > 0 && [8]byte(e.ID[:8]) != [8]byte(r.pending[n-1].ID[:8]) {
 		r.flush()
 	}
 	r.pending = append(r.pending, e)
 }
 
-// flush maps the message of the pending events again.
+// flush maps the messages of the pending events again.
 func (r *replay) flush() {
-	if len(r.pending) == 0 {
-		return
+	var messages [][]history.Recorded
+	for _, e := range r.pending {
+		t := r.rule(e.Rule)
+		if e.DeliveryID != nil && e.State != string(delivery.Cancelled) {
+			t.Sent++
+		}
+		if len(e.Message) == 0 {
+			continue // one of our own: a storm, or the end of a silence; the gates make it again
+		}
+		t.Before++
+		i := slices.IndexFunc(messages, func(m []history.Recorded) bool { return mapping.SameMessage(m[0].ID, e.ID) })
+		if i < 0 {
+			i, messages = len(messages), append(messages, nil)
+		}
+		messages[i] = append(messages[i], e)
 	}
-	first := r.pending[0]
-	then := r.pending
-	r.pending = nil
+	r.pending = r.pending[:0]
+	for _, m := range messages {
+		r.apply(m)
+	}
+}
+
+// apply maps one message again.
+func (r *replay) apply(then []history.Recorded) {
+	first := then[0]
 	if first.ReceivedAt.After(r.clock) {
 		r.clock = first.ReceivedAt
 	}

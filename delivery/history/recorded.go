@@ -66,11 +66,15 @@ const recordedRows = 2000
 func (d *Desk) Events(ctx context.Context, since time.Time, take func(Recorded) error) error {
 	at, id := since, uuid.Nil
 	for {
-		rows, err := d.pool.Query(ctx, recorded+` WHERE (e.received_at, e.id) > ($1, $2) AND e.received_at >= $1 ORDER BY e.received_at, e.id LIMIT $3`, at, id, recordedRows)
-		if err != nil {
+		var page []Recorded
+		err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, recorded+` WHERE (e.received_at, e.id) > ($1, $2) AND e.received_at >= $1 ORDER BY e.received_at, e.id LIMIT $3`, at, id, recordedRows)
+			if err != nil {
+				return err
+			}
+			page, err = pgx.CollectRows(rows, scanRecorded)
 			return err
-		}
-		page, err := pgx.CollectRows(rows, scanRecorded)
+		})
 		if err != nil {
 			return fmt.Errorf("read events: %w", err)
 		}
