@@ -1,9 +1,9 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
-	"io"
 	"net/netip"
 	"time"
 
@@ -14,17 +14,20 @@ import (
 // copyRows are rows in COPY's binary format (PostgreSQL manual, SQL commands,
 // COPY, "Binary Format"): what costs Postgres least to take in. Fields are
 // added in the order of the columns that into names.
-//
-// They are encoded while Postgres takes in those before them, a few at a time.
 type copyRows struct {
-	buf  []byte
-	sent int // of buf
+	buf []byte
+	n   int // rows
+}
 
-	encode func(i int) // adds the ith row, or none
-	next   int         // i
-	all    int
-	n      int // rows that were added
-	ended  bool
+// maxKept bounds the memory that is kept for the rows of later batches.
+const maxKept = 4 << 20
+
+// reset takes the rows away, and keeps the memory that they took.
+func (c *copyRows) reset() {
+	if cap(c.buf) > maxKept {
+		c.buf = nil
+	}
+	c.buf, c.n = c.buf[:0], 0
 }
 
 // row begins a row of so many fields.
@@ -34,35 +37,6 @@ func (c *copyRows) row(fields int16) {
 	}
 	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(fields)) //nolint:gosec // positive
 	c.n++
-}
-
-// more encodes the next row, and reports whether there was something to do.
-func (c *copyRows) more() bool {
-	switch {
-	case c.next < c.all:
-		c.encode(c.next)
-		c.next++
-		return true
-	case !c.ended:
-		c.buf = append(c.buf, 0xff, 0xff)
-		c.ended = true
-		return true
-	}
-	return false
-}
-
-// Read is io.Reader's.
-func (c *copyRows) Read(p []byte) (int, error) {
-	for len(c.buf)-c.sent < len(p) && c.more() {
-	}
-	n := copy(p, c.buf[c.sent:])
-	if c.sent += n; c.sent == len(c.buf) {
-		c.buf, c.sent = c.buf[:0], 0
-	}
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
 }
 
 func (c *copyRows) length(n int) {
@@ -180,16 +154,13 @@ func (c *copyRows) inet(a netip.Addr) {
 	c.buf = append(c.buf, a.AsSlice()...)
 }
 
-// into sends those of so many rows that encode adds. target is a table and its
-// columns: "t (a, b)".
-func (c *copyRows) into(ctx context.Context, conn *pgx.Conn, target string, all int, encode func(i int)) error {
-	*c = copyRows{buf: c.buf[:0], encode: encode, all: all}
-	for c.n == 0 && c.next < c.all {
-		c.more()
-	}
+// into sends the rows, and takes them away. target is a table and its columns: "t (a, b)".
+func (c *copyRows) into(ctx context.Context, conn *pgx.Conn, target string) error {
+	defer c.reset()
 	if c.n == 0 {
 		return nil
 	}
-	_, err := conn.PgConn().CopyFrom(ctx, c, "COPY "+target+" FROM STDIN BINARY")
+	c.buf = append(c.buf, 0xff, 0xff)
+	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(c.buf), "COPY "+target+" FROM STDIN BINARY")
 	return err
 }

@@ -15,6 +15,8 @@ import (
 
 // write sends all rows of the batch and commits.
 func (h *History) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
+	// The memory of a large batch costs more to get from the system than to
+	// fill, so that later batches use it again.
 	rows, _ := h.rows.Get().(*copyRows)
 	if rows == nil {
 		rows = &copyRows{}
@@ -40,10 +42,7 @@ func (h *History) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 }
 
 func (b *batch) copyEvents(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
-	const target = `events (id, received_at, protocol, source, host, rule, decision, route, action, dedup_key,
-		severity, summary, payload, message, alert_id, delivery_id)`
-	return rows.into(ctx, conn, target, len(b.entries), func(i int) {
-		e := b.entries[i]
+	for _, e := range b.entries {
 		rows.row(16)
 		rows.uuid(e.ID)
 		rows.timestamptz(e.ReceivedAt)
@@ -65,14 +64,14 @@ func (b *batch) copyEvents(ctx context.Context, conn *pgx.Conn, rows *copyRows) 
 		} else {
 			rows.null()
 		}
-	})
+	}
+	return rows.into(ctx, conn, `events (id, received_at, protocol, source, host, rule, decision, route, action, dedup_key,
+		severity, summary, payload, message, alert_id, delivery_id)`)
 }
 
 // copyDeliveries writes the deliveries, whose seq follows the order of the rows.
 func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
-	const target = `deliveries (id, event_id, alert_id, received_at, kind, route, api, action, dedup_key,
-		severity, priority, state, held_by, due_at, parent, body, content_type)`
-	return rows.into(ctx, conn, target, len(b.deliveries), func(i int) {
+	for i := range b.deliveries {
 		d := &b.deliveries[i]
 		e := d.entry
 		rows.row(17)
@@ -93,7 +92,9 @@ func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn, rows *copyRo
 		rows.textOrNull(d.parent)
 		rows.bytea(hideKey(e.Body, e.Key))
 		rows.textOrNull(e.ContentType)
-	})
+	}
+	return rows.into(ctx, conn, `deliveries (id, event_id, alert_id, received_at, kind, route, api, action, dedup_key,
+		severity, priority, state, held_by, due_at, parent, body, content_type)`)
 }
 
 // queueJobs gives the deliveries that may go their jobs.
@@ -123,12 +124,9 @@ func (b *batch) queueJobs(q *pgx.Batch, config Config) {
 // of them meanwhile, the batch fails with a unique violation, and finds it when
 // it is committed again.
 func (b *batch) copyAlerts(ctx context.Context, conn *pgx.Conn, rows *copyRows) error {
-	const target = `alerts (id, route, dedup_key, status, severity, summary, source, rule, protocol, first_at, last_at, resolved_at,
-		occurrences, sent_at, triggers, changes, resolve_at, resolving, gated_id)`
-	return rows.into(ctx, conn, target, len(b.order), func(i int) {
-		a := b.order[i]
+	for _, a := range b.order {
 		if !a.fresh || a.Status == "" {
-			return // what is only recorded has no alert
+			continue // what is only recorded has no alert
 		}
 		rows.row(19)
 		rows.uuid(a.ID)
@@ -150,7 +148,9 @@ func (b *batch) copyAlerts(ctx context.Context, conn *pgx.Conn, rows *copyRows) 
 		rows.timestamptzOrNull(orNil(a.ResolveAt))
 		rows.boolean(a.Resolving)
 		rows.uuid(a.gatedID())
-	})
+	}
+	return rows.into(ctx, conn, `alerts (id, route, dedup_key, status, severity, summary, source, rule, protocol, first_at, last_at, resolved_at,
+		occurrences, sent_at, triggers, changes, resolve_at, resolving, gated_id)`)
 }
 
 // queueAlerts changes the alerts that were there.
