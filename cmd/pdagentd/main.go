@@ -27,11 +27,11 @@ func main() {
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// boundMemory has the collector run as often as it takes to stay below 80 MB.
+// boundMemory has the collector run as often as it takes to stay below 120 MB.
 // GOMEMLIMIT says otherwise.
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(80 << 20)
+		debug.SetMemoryLimit(120 << 20)
 	}
 }
 
