@@ -58,6 +58,7 @@ func (q *Queue) admitting(ctx context.Context) {
 			if committed = rows; busy {
 				most = busyAdmits
 			}
+			q.windows.tick(busy)
 		case <-sweep.C:
 			q.sweep(ctx)
 			continue

@@ -28,6 +28,7 @@ type windows struct {
 	now     func() time.Time
 
 	mu     sync.Mutex
+	busy   bool // what comes in goes first
 	routes map[string]*window
 	slots  map[uuid.UUID]string // the route of each delivery that is outstanding
 }
@@ -36,6 +37,7 @@ type windows struct {
 type window struct {
 	size     int
 	taken    int
+	direct   int // places taken by new deliveries since the last tick
 	crowded  int // deliveries may wait for room; it is raised whenever one begins to
 	calm     int // what crowded was when nothing was found waiting
 	failures int // since a delivery was accepted or refused
@@ -74,11 +76,23 @@ func (w *windows) admit(route string, id uuid.UUID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.route(route)
-	if r.crowded > r.calm || r.room(w.now()) == 0 {
+	if r.crowded > r.calm || r.room(w.now()) == 0 || w.busy && r.direct >= busyAdmits {
 		return false
 	}
 	w.take(r, route, id)
+	r.direct++
 	return true
+}
+
+// tick begins another tick, in which new deliveries take few places where what
+// comes in goes first.
+func (w *windows) tick(busy bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = busy
+	for _, r := range w.routes {
+		r.direct = 0
+	}
 }
 
 func (w *windows) take(r *window, route string, id uuid.UUID) {

@@ -153,3 +153,22 @@ func TestNothingOvertakesWhatWaits(t *testing.T) {
 		t.Errorf("room for what does not wait: %v", room)
 	}
 }
+
+// TestWhatComesInGoesFirst: while there is much of it, few new deliveries take
+// a place at once, however much room there is.
+func TestWhatComesInGoesFirst(t *testing.T) {
+	r := rehearse(t, 1024)
+	f := func(busy bool, want int) {
+		t.Helper()
+		r.tick(busy)
+		got := r.offer(30)
+		if got != want {
+			t.Errorf("busy %v: %d of 30 are admitted, want %d", busy, got, want)
+		}
+		r.settle(got, verdict{kind: accepted})
+	}
+	f(false, 30)
+	f(true, busyAdmits)
+	f(true, busyAdmits)
+	f(false, 30)
+}
