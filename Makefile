@@ -10,6 +10,7 @@ TOOL    := go tool -modfile=.ci/tools.mod
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 FUZZTIME ?= 20s
+FUZZ     ?= .
 
 .PHONY: help
 help: ## list the targets
@@ -41,8 +42,8 @@ lint: ## check the code against the house's rules
 	$(TOOL) golangci-lint run ./...
 
 .PHONY: fuzz
-fuzz: ## fuzz every parser, FUZZTIME each (20s)
-	deploy/fuzz.sh $(FUZZTIME)
+fuzz: ## fuzz every parser, FUZZTIME each (20s); FUZZ is a pattern of targets
+	deploy/fuzz.sh $(FUZZTIME) '$(FUZZ)'
 
 .PHONY: bench
 bench: postgres build ## measure, and print a table
