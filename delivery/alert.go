@@ -66,10 +66,13 @@ type Ruling struct {
 
 	// Cancel is the delivery of an earlier trigger that is no longer wanted.
 	Cancel uuid.UUID
+
+	// Opens is set for a trigger of which PagerDuty opens the alert.
+	Opens bool
 }
 
 // Decide says what becomes of e, a queued event of the alert, and changes the
-// alert accordingly. parentOpen tells whether an alert of a dedup_key is open,
+// alert accordingly. parentOpen tells whether an alert of a dedup_key inhibits,
 // on whatever route.
 func (a *Alert) Decide(e *mapping.Event, parentOpen func(dedupKey string) bool) Ruling {
 	switch e.Action {
@@ -90,6 +93,13 @@ func gatesOf(e *mapping.Event) *mapping.Gates {
 }
 
 func (a *Alert) isOpen() bool { return a.Status == Open || a.Status == Acknowledged }
+
+// Inhibits reports whether the alert holds those that name it as their parent:
+// it is open, or will be when its time has come. One that waits for a parent
+// of its own does not, so that two that name each other never wait for ever.
+func (a *Alert) Inhibits() bool {
+	return a.isOpen() || a.Gated != nil && (a.Gated.By == ByTime || a.Gated.By == ByMaintenance)
+}
 
 // Opens reports whether e would open the alert, if no gate holds it: one that
 // is not open, and for which e does not merely count.
@@ -113,7 +123,7 @@ func within(times []time.Time, at time.Time, d time.Duration) []time.Time {
 func (a *Alert) trigger(e *mapping.Event, g *mapping.Gates, parentOpen func(string) bool) Ruling {
 	switch {
 	case a.Gated != nil:
-		return a.again(e, g)
+		return a.again(e, g, parentOpen)
 	case !a.isOpen():
 		if !a.reaches(e, g.Threshold) {
 			return Ruling{Decision: mapping.Suppressed}
@@ -151,7 +161,9 @@ func (a *Alert) reaches(e *mapping.Event, t mapping.Threshold) bool {
 	a.FirstAt = a.Triggers[0]
 	if len(a.Triggers) < t.Count {
 		a.Occurrences++
-		a.LastAt = e.ReceivedAt
+		if e.ReceivedAt.After(a.LastAt) {
+			a.LastAt = e.ReceivedAt
+		}
 		return false
 	}
 	return true
@@ -166,7 +178,20 @@ func (a *Alert) open(e *mapping.Event, g *mapping.Gates, parentOpen func(string)
 	a.Status, a.Triggers, a.ResolvedAt, a.Resolving = Open, nil, nil, false
 	a.seen(e, g)
 	a.change(e, g.Flapping)
-	r := Ruling{Decision: mapping.Queued, Parent: g.UnlessOpen}
+	r := gate(e, g, parentOpen)
+	if r.By == "" {
+		a.SentAt = e.ReceivedAt
+		return r
+	}
+	a.Status = Pending
+	a.Gated = &Gated{ID: e.ID, By: r.By, Until: r.Until}
+	return r
+}
+
+// gate says which gate holds a trigger that opens its alert; By is empty where
+// none does.
+func gate(e *mapping.Event, g *mapping.Gates, parentOpen func(string) bool) Ruling {
+	r := Ruling{Decision: mapping.Queued, Parent: g.UnlessOpen, Opens: true}
 	if g.Hold > 0 {
 		r.Decision, r.By, r.Until = mapping.Held, ByTime, e.ReceivedAt.Add(g.Hold)
 	}
@@ -179,24 +204,28 @@ func (a *Alert) open(e *mapping.Event, g *mapping.Gates, parentOpen func(string)
 			r.Until = g.Maintenance.Until
 		}
 	}
-	if r.By == "" {
-		a.SentAt = e.ReceivedAt
-		return r
-	}
-	a.Status = Pending
-	a.Gated = &Gated{ID: e.ID, By: r.By, Until: r.Until}
 	return r
 }
 
-// again folds a trigger into the one that a gate holds; a more severe one
-// takes its place, and waits for what that waited for.
-func (a *Alert) again(e *mapping.Event, g *mapping.Gates) Ruling {
+// again folds a trigger into the one that a gate holds. A more severe one takes
+// its place, and waits for what that waited for; one that no gate holds goes at
+// once in its place.
+func (a *Alert) again(e *mapping.Event, g *mapping.Gates, parentOpen func(string) bool) Ruling {
 	a.seen(e, g)
-	if Priority(e.Severity) >= Priority(a.Severity) {
+	severer := Priority(e.Severity) < Priority(a.Severity)
+	if severer {
+		a.describe(e)
+	}
+	r := gate(e, g, parentOpen)
+	r.Cancel = a.Gated.ID
+	switch {
+	case r.By == "":
+		a.Status, a.SentAt, a.Gated = Open, e.ReceivedAt, nil
+		return r
+	case !severer:
 		return Ruling{Decision: mapping.Folded}
 	}
-	a.describe(e)
-	r := Ruling{Decision: decisionOf(a.Gated.By), By: a.Gated.By, Until: a.Gated.Until, Parent: g.UnlessOpen, Cancel: a.Gated.ID}
+	r.Decision, r.By, r.Until = decisionOf(a.Gated.By), a.Gated.By, a.Gated.Until
 	a.Gated.ID = e.ID
 	return r
 }

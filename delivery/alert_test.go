@@ -23,7 +23,8 @@ func TestAnAlertDecidesByItsStatus(t *testing.T) {
 		a := &Alert{Status: status, Severity: mapping.Warning, Occurrences: 1}
 		e.ReceivedAt = at
 		got := a.Decide(&e, noParent)
-		if diff := cmp.Diff(Ruling{Decision: want}, got); diff != "" || a.Status != wantStatus {
+		opens := e.Action == mapping.Trigger && status != Open && status != Acknowledged
+		if diff := cmp.Diff(Ruling{Decision: want, Opens: opens}, got); diff != "" || a.Status != wantStatus {
 			t.Errorf("%s in %q makes it %q, want %q\n%s", e.Action, status, a.Status, wantStatus, diff)
 		}
 	}

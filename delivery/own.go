@@ -9,15 +9,17 @@ import (
 )
 
 // Event is the event of our own that opens the alert of a source's storm, which
-// e was one alert too many for. Its severity is e's.
+// e was one alert too many for. Its severity is e's, and what would hold e holds
+// it.
 func (s *Storm) Event(e *mapping.Event) *mapping.Event {
 	summary := s.Summary(e.Gates.Storm)
+	gates := &mapping.Gates{Hold: e.Gates.Hold, UnlessOpen: e.Gates.UnlessOpen, Maintenance: e.Gates.Maintenance, ResolveAfter: StormQuiet}
 	return &mapping.Event{
 		ID: ingest.NewID(e.ReceivedAt), ReceivedAt: e.ReceivedAt, Protocol: e.Protocol, Source: e.Source, Host: e.Host,
 		Rule: "storm", Decision: mapping.Queued, API: ingest.EventsV2, Action: mapping.Trigger,
 		DedupKey: StormKey(s.Source), Severity: e.Severity, Summary: summary,
 		Payload: compose(mapping.Trigger, StormKey(s.Source), summary, s.Source, e.Severity, s.Kinds),
-		Gates:   &mapping.Gates{ResolveAfter: StormQuiet},
+		Gates:   gates,
 	}
 }
 

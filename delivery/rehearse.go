@@ -56,6 +56,11 @@ func (r *Rehearsal) Take(e *mapping.Event) (heard []Heard, decision mapping.Deci
 	if e.Gates != nil && e.Gates.Storm.Alerts > 0 && a.Opens(e) && !r.storm(e.Host).Permits(e) {
 		return r.swallow(e), mapping.Folded
 	}
+	return r.decide(a, e)
+}
+
+// decide decides about e, and does what that asks for.
+func (r *Rehearsal) decide(a *Alert, e *mapping.Event) (heard []Heard, decision mapping.Decision) {
 	ruling := a.Decide(e, r.open)
 	r.expect(a.ResolveAt)
 	r.expect(ruling.Until)
@@ -65,7 +70,7 @@ func (r *Rehearsal) Take(e *mapping.Event) (heard []Heard, decision mapping.Deci
 	case ruling.By != "":
 		r.waiting = append(r.waiting, waiting{e, a, ruling.Until, ruling.Parent})
 	case ruling.Decision == mapping.Queued:
-		heard = append(heard, Heard{e.ReceivedAt, e})
+		heard = []Heard{{e.ReceivedAt, e}}
 	}
 	return heard, ruling.Decision
 }
@@ -134,14 +139,8 @@ func (r *Rehearsal) release(i int, at time.Time) []Heard {
 // expire resolves an alert that resolves itself. What a gate still holds is
 // cancelled, and nobody hears of it.
 func (r *Rehearsal) expire(a *Alert, at time.Time) []Heard {
-	e := a.Silence(at)
-	ruling := a.Decide(e, r.open)
-	r.cancel(ruling.Cancel)
-	r.orphan(at)
-	if ruling.Decision != mapping.Queued {
-		return nil
-	}
-	return []Heard{{at, e}}
+	heard, _ := r.decide(a, a.Silence(at))
+	return heard
 }
 
 // orphan has those go at once that nothing but a parent held, which is no
@@ -181,20 +180,19 @@ func (r *Rehearsal) storm(source string) *Storm {
 func (r *Rehearsal) swallow(e *mapping.Event) []Heard {
 	s := r.storm(e.Host)
 	a := r.alert(r.standard, StormKey(e.Host))
-	opens := !a.isOpen()
-	storm := s.Event(e)
-	a.Decide(storm, r.open)
-	r.expect(a.ResolveAt)
-	if opens {
-		return []Heard{{e.ReceivedAt, storm}}
+	if !s.Tells(a, e, r.open) {
+		a.Fold(e)
+		r.expect(a.ResolveAt)
+		return nil
 	}
-	return nil
+	heard, _ := r.decide(a, s.Event(e))
+	return heard
 }
 
-// open tells whether an alert of a dedup_key is open, on whatever route.
+// open tells whether an alert of a dedup_key inhibits, on whatever route.
 func (r *Rehearsal) open(dedupKey string) bool {
 	for key, a := range r.alerts {
-		if key.dedupKey == dedupKey && a.isOpen() {
+		if key.dedupKey == dedupKey && a.Inhibits() {
 			return true
 		}
 	}

@@ -38,6 +38,21 @@ func (s *Storm) Permits(e *mapping.Event) bool {
 	return s.Alerts <= bound.Alerts
 }
 
+// Tells reports whether PagerDuty is to hear of e, which the storm swallows, by
+// the alert of storms a: that is not open, or e is more severe, or a gate holds
+// a and none would hold e.
+func (s *Storm) Tells(a *Alert, e *mapping.Event, parentOpen func(dedupKey string) bool) bool {
+	if !a.isOpen() && a.Gated == nil || Priority(e.Severity) < Priority(a.Severity) {
+		return true
+	}
+	return a.Gated != nil && gate(e, gatesOf(e), parentOpen).By == ""
+}
+
+// Fold counts e, which an alert of storms swallows without being told again.
+func (a *Alert) Fold(e *mapping.Event) {
+	a.seen(e, &mapping.Gates{ResolveAfter: StormQuiet})
+}
+
 // Summary says what a storm is made of: the three rules that open most.
 func (s *Storm) Summary(bound mapping.Storm) string {
 	rules := make([]string, 0, len(s.Kinds))

@@ -20,7 +20,7 @@ type batch struct {
 	entries    []*entry
 	alerts     map[alertKey]*alert
 	order      []*alert              // those of alerts, in the order in which they were met
-	parents    map[string][]alertKey // dedup_keys that rules name as parents, and their alerts that were open
+	parents    map[string][]alertKey // dedup_keys that rules name as parents, and their alerts that did inhibit
 	candidates map[string][]*alert   // the alerts of the batch that are parents
 	storms     map[string]*storm     // by source
 	calm       *calm
@@ -175,7 +175,13 @@ func orZero(t *time.Time) time.Time {
 	return *t
 }
 
-// askParents reads which alerts of the parents' dedup_keys are open.
+// inhibits is delivery.Alert.Inhibits, in SQL, of an alert in parents.
+const (
+	parents  = `alerts a LEFT JOIN deliveries g ON g.id = a.gated_id`
+	inhibits = `(a.status IN ('open', 'acknowledged') OR g.held_by IN ('hold', 'maintenance'))`
+)
+
+// askParents reads which alerts of the parents' dedup_keys inhibit.
 func (b *batch) askParents(q *pgx.Batch) {
 	if len(b.parents) == 0 {
 		return
@@ -190,7 +196,7 @@ func (b *batch) askParents(q *pgx.Batch) {
 			b.candidates[a.DedupKey] = append(b.candidates[a.DedupKey], a)
 		}
 	}
-	q.Queue(`SELECT route, dedup_key FROM alerts WHERE dedup_key = ANY ($1::text[]) AND status IN ('open', 'acknowledged')`, keys).
+	q.Queue(`SELECT a.route, a.dedup_key FROM `+parents+` WHERE a.dedup_key = ANY ($1::text[]) AND `+inhibits, keys).
 		Query(func(rows pgx.Rows) error {
 			var key alertKey
 			_, err := pgx.ForEachRow(rows, []any{&key.route, &key.dedupKey}, func() error {
@@ -201,7 +207,7 @@ func (b *batch) askParents(q *pgx.Batch) {
 		})
 }
 
-// parentOpen tells whether an alert of a parent's dedup_key is open, on
+// parentOpen tells whether an alert of a parent's dedup_key inhibits, on
 // whatever route: as it is now, where the batch has decided about it.
 func (b *batch) parentOpen(dedupKey string) bool {
 	for _, key := range b.parents[dedupKey] {
@@ -210,7 +216,7 @@ func (b *batch) parentOpen(dedupKey string) bool {
 		}
 	}
 	for _, a := range b.candidates[dedupKey] {
-		if a.Status == delivery.Open || a.Status == delivery.Acknowledged {
+		if a.Inhibits() {
 			return true
 		}
 	}

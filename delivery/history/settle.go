@@ -91,7 +91,8 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 	if len(ended) > 0 {
 		q.Queue(`UPDATE deliveries SET held_by = 'route'
 			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (SELECT id FROM deliveries w
-				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') ORDER BY seq LIMIT 1) AS next
+				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') AND (w.held_by IN ('alert', 'route')) IS NOT FALSE
+				ORDER BY seq LIMIT 1) AS next
 			WHERE deliveries.id = next.id AND (deliveries.held_by = 'alert') IS TRUE RETURNING deliveries.route`, flat(ended)).
 			Query(func(rows pgx.Rows) (err error) {
 				freed, err = pgx.CollectRows(rows, pgx.RowTo[string])

@@ -124,32 +124,22 @@ func (s *storm) add(row delivery.Storm) {
 }
 
 // swallow folds e, which would open one alert too many, into its source's alert
-// of storms, and opens that where it is not open.
+// of storms, which an event of our own tells of where it must.
 func (b *batch) swallow(e *entry, s *storm) {
 	a := s.alert
-	if a.Status != delivery.Open && a.Status != delivery.Acknowledged {
+	if s.Tells(&a.Alert, e.Event, b.parentOpen) {
 		b.brew(e, s)
 	} else {
-		a.Occurrences++
-		a.LastAt = later(a.LastAt, e.ReceivedAt)
-		a.ResolveAt = a.LastAt.Add(delivery.StormQuiet)
+		a.Fold(e.Event)
 	}
 	a.touched = true
 	e.alert, e.route, e.decision = a, a.Route, mapping.Folded
 }
 
-// brew opens a source's alert of storms by an event of our own.
 func (b *batch) brew(e *entry, s *storm) {
 	en := &entry{Event: s.Event(e.Event), route: s.alert.Route, decision: mapping.Queued, alert: s.alert}
 	b.entries = append(b.entries, en)
 	b.add(en)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 func (b *batch) askStorms(q *pgx.Batch) {

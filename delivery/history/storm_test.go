@@ -92,3 +92,23 @@ func TestAStormIsForgottenWithItsWindow(t *testing.T) {
 	same(t, "queued", count(c.Decisions, mapping.Queued), 10)
 	same(t, "storms", table(t, pool, `SELECT source FROM storms`), []string(nil))
 }
+
+// TestAStormInAMaintenanceWindowWaitsForItsEnd; one alert that no window covers
+// lets it go, in a batch of its own too.
+func TestAStormInAMaintenanceWindowWaitsForItsEnd(t *testing.T) {
+	h, pool := newHistory(t)
+	if _, err := pool.Exec(t.Context(), `INSERT INTO maintenance_windows (name, source, rule, from_at, until_at)
+		VALUES ('w', 'sw*', 'link-*', now() - interval '1 hour', now() + interval '1 hour')`); err != nil {
+		t.Fatal(err)
+	}
+	const storms = `SELECT action, ' ', state, coalesce(' ' || held_by, '') FROM deliveries WHERE dedup_key = 'storm/sw1' ORDER BY seq`
+	commit(t, h, false, fewer(150, 0)...)
+	same(t, "in the window", table(t, pool, storms), []string{"trigger held maintenance"})
+	commit(t, h, false, fewer(50, 150)...)
+	same(t, "more of it", table(t, pool, storms), []string{"trigger held maintenance"})
+	other := fewer(1, 1000)
+	other[0].Rule = "fan"
+	_, ready := commit(t, h, false, other...)
+	same(t, "what may go", len(ready), 1)
+	same(t, "another rule's", table(t, pool, storms), []string{"trigger cancelled", "trigger queued"})
+}

@@ -17,9 +17,9 @@ import (
 const timerRows = 500
 
 // Release lets deliveries go whose gate is open now: their hold time or
-// maintenance window is over, and no alert of their parent is open, nor is let
-// go here before them. They wait for their route then: the routes are returned. More reports that others may
-// be due.
+// maintenance window is over, and no alert of their parent inhibits, nor is let
+// go here before them. They wait for their route then: the routes are returned.
+// More reports that others may be due.
 func (h *History) Release(ctx context.Context, conn *pgx.Conn, now time.Time) (freed []string, more bool, err error) {
 	ids, alerts, err := h.gated(ctx, now)
 	if err != nil || len(ids) == 0 {
@@ -35,11 +35,11 @@ func (h *History) Release(ctx context.Context, conn *pgx.Conn, now time.Time) (f
 				WHEN inhibited THEN 'parent'
 				WHEN EXISTS (SELECT FROM deliveries o WHERE o.alert_id = d.alert_id AND o.state IN ('held', 'queued') AND o.seq < d.seq OFFSET 0) THEN 'alert'
 				ELSE 'route' END
-			FROM (SELECT g.id, g.parent IS NOT NULL AND (EXISTS (SELECT FROM alerts p WHERE p.dedup_key = g.parent
-						AND p.status IN ('open', 'acknowledged') AND p.id <> g.alert_id)
-					OR EXISTS (SELECT FROM due p WHERE p.dedup_key = g.parent AND p.alert_id <> g.alert_id
-						AND (coalesce(p.due_at, '-infinity'), p.seq) < (coalesce(g.due_at, '-infinity'), g.seq))) AS inhibited
-				FROM due g) AS look
+			FROM (SELECT w.id, w.parent IS NOT NULL AND (EXISTS (SELECT FROM `+parents+` WHERE a.dedup_key = w.parent
+						AND a.id <> w.alert_id AND `+inhibits+`)
+					OR EXISTS (SELECT FROM due p WHERE p.dedup_key = w.parent AND p.alert_id <> w.alert_id
+						AND (coalesce(p.due_at, '-infinity'), p.seq) < (coalesce(w.due_at, '-infinity'), w.seq))) AS inhibited
+				FROM due w) AS look
 			WHERE d.id = look.id AND (d.held_by IN ('hold', 'maintenance', 'parent')) IS TRUE
 			RETURNING d.alert_id, d.route, d.held_by),
 		alerted AS (UPDATE alerts a SET status = 'open', sent_at = $2, gated_id = NULL
@@ -67,7 +67,7 @@ func (h *History) gated(ctx context.Context, now time.Time) (ids, alerts []pgtyp
 				FROM parents WHERE parents.parent IS NOT NULL)
 			SELECT d.id, d.alert_id FROM parents JOIN deliveries d ON d.parent = parents.parent AND d.held_by = 'parent'
 			WHERE (d.due_at IS NULL OR d.due_at <= $1)
-				AND NOT EXISTS (SELECT FROM alerts p WHERE p.dedup_key = parents.parent AND p.status IN ('open', 'acknowledged')) LIMIT $2)`, now, timerRows)
+				AND NOT EXISTS (SELECT FROM `+parents+` WHERE a.dedup_key = parents.parent AND `+inhibits+`) LIMIT $2)`, now, timerRows)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -57,6 +57,22 @@ func TestWhatIsHeldGoesWhenItsTimeHasCome(t *testing.T) {
 	same(t, "its end", c.Decisions, []mapping.Decision{mapping.Queued})
 }
 
+// TestAChildWaitsForAParentThatIsHeld, and then for it to be resolved.
+func TestAChildWaitsForAParentThatIsHeld(t *testing.T) {
+	h, pool := newHistory(t)
+	parent := gated(mapping.Trigger, "uplink", mapping.Gates{Hold: time.Minute})
+	child := gated(mapping.Trigger, "port", mapping.Gates{UnlessOpen: "uplink"})
+	commit(t, h, false, parent)
+	c, _ := commit(t, h, false, child)
+	same(t, "the child", c.Decisions, []mapping.Decision{mapping.Inhibited})
+	same(t, "before the parent goes", tick(t, h, parent.ReceivedAt.Add(30*time.Second)), []uuid.UUID(nil))
+	same(t, "when it goes", tick(t, h, parent.ReceivedAt.Add(time.Minute)), []uuid.UUID{parent.ID})
+	same(t, "while it is open", tick(t, h, parent.ReceivedAt.Add(time.Hour)), []uuid.UUID(nil))
+	same(t, "deliveries", table(t, pool, deliveriesByKey), []string{"uplink trigger queued", "port trigger held parent"})
+	commit(t, h, false, event(mapping.Resolve, "uplink"))
+	same(t, "when it is resolved", tick(t, h, parent.ReceivedAt.Add(time.Hour))[0], child.ID)
+}
+
 // TestABlipWithinOneBatchIsCancelled.
 func TestABlipWithinOneBatchIsCancelled(t *testing.T) {
 	h, pool := newHistory(t)
