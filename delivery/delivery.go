@@ -73,6 +73,7 @@ type Attempt struct {
 	Status   int    // HTTP status; 0: no answer came
 	Error    string // empty: accepted
 	Response string // the beginning of the answer
+	Unsure   bool   // no answer came, or that of a gateway: PagerDuty may have accepted it
 	State    State  // the delivery's afterwards: Delivered, Dead, Queued when it will be tried again, Held when it waits for its route again
 }
 

@@ -44,3 +44,10 @@ type Failed struct {
 
 // Error holds PagerDuty's own words.
 func (e *Failed) Error() string { return fmt.Sprintf("answered %d: %s", e.Status, e.Answer) }
+
+// Unsent says that no connection was made, so that PagerDuty has not heard of
+// the delivery: it is tried again with backoff.
+type Unsent struct{ Reason string }
+
+// Error is the reason.
+func (e *Unsent) Error() string { return e.Reason }

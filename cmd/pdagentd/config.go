@@ -67,6 +67,7 @@ type deliveryConfig struct {
 	GiveUpAfter time.Duration `yaml:"give_up_after"`
 	Backoff     backoffConfig `yaml:"backoff"`
 	Proxy       string        `yaml:"proxy"`
+	Collapse    bool          `yaml:"collapse"` // a trigger and its resolve that both wait are not sent
 }
 
 type backoffConfig struct {
@@ -113,7 +114,7 @@ func defaults() *config {
 	c.MIBs = existing("/etc/pdaltagent/mibs")
 	c.Delivery = deliveryConfig{
 		Workers: 256, Timeout: 20 * time.Second, GiveUpAfter: 72 * time.Hour,
-		Backoff: backoffConfig{Initial: time.Second, Max: 5 * time.Minute},
+		Backoff: backoffConfig{Initial: time.Second, Max: 5 * time.Minute}, Collapse: true,
 	}
 	c.History.Keep = 2160 * time.Hour
 	c.Admin.Listen = "http://127.0.0.1:8081"

@@ -27,6 +27,9 @@ type batch struct {
 	windows    []window
 	deliveries []planned
 	cancelled  []pgtype.UUID
+	collapse   bool
+	merged     []merged
+	collapsed  []collapsed
 	routes     []delivery.Route // senders' routes that are not on record
 	crowded    []string         // routes without room for all of the batch
 }
@@ -40,6 +43,7 @@ type alert struct {
 	fresh   bool // not on record yet
 	touched bool // decided about
 	waiting bool // has a delivery that is not settled and that no gate holds
+	tail    *tail
 }
 
 // planned is a delivery of the batch.
@@ -48,6 +52,7 @@ type planned struct {
 	heldBy delivery.Hold // empty: it goes at once
 	dueAt  *time.Time
 	parent string
+	opens  bool // see Ruling.Opens
 
 	cancelled bool // by a later event of the batch, while a gate held it
 }
@@ -72,7 +77,7 @@ func (p *planned) state() delivery.State {
 
 func (h *History) newBatch(n int, admit func(string, uuid.UUID) bool) *batch {
 	return &batch{
-		admit: admit, standard: h.routes.Default(), calm: &h.calm, entries: make([]*entry, 0, n), alerts: make(map[alertKey]*alert, n),
+		admit: admit, standard: h.routes.Default(), calm: &h.calm, collapse: h.config.Collapse, entries: make([]*entry, 0, n), alerts: make(map[alertKey]*alert, n),
 		deliveries: make([]planned, 0, n), parents: map[string][]alertKey{}, storms: map[string]*storm{},
 	}
 }
@@ -108,10 +113,10 @@ func (b *batch) expect(e *entry) {
 }
 
 // lock begins the transaction, reads and locks the batch's alerts, in the
-// order of their ids as Settle does, and then asks which of them have
-// deliveries waiting: in a statement of its own, whose snapshot is taken when
-// the locks are held, and whose LIMIT keeps Postgres from reading everything
-// that waits, of whatever alert.
+// order of their ids as Settle does, and then asks for the last delivery of
+// each that waits: in a statement of its own, whose snapshot is taken when the
+// locks are held, and whose LIMIT keeps Postgres from reading everything that
+// waits, of whatever alert.
 func (b *batch) lock(ctx context.Context, conn *pgx.Conn) error {
 	routes, keys := make([]string, len(b.order)), make([]string, len(b.order))
 	for i, a := range b.order {
@@ -125,19 +130,13 @@ func (b *batch) lock(ctx context.Context, conn *pgx.Conn) error {
 		FROM unnest($1::text[], $2::text[]) AS batch (route, dedup_key)
 		JOIN alerts a USING (route, dedup_key) LEFT JOIN deliveries g ON g.id = a.gated_id ORDER BY a.id FOR NO KEY UPDATE OF a`, routes, keys).
 		Query(func(rows pgx.Rows) error { return b.found(rows) })
-	q.Queue(`SELECT a.route, a.dedup_key
+	q.Queue(`SELECT a.route, a.dedup_key, waiting.id, waiting.opens, waiting.merges AND waiting.action = 'trigger' AND NOT waiting.unsure
+			AND (waiting.state = 'held' OR waiting.attempts > 0)
 		FROM unnest($1::text[], $2::text[]) AS batch (route, dedup_key)
 		JOIN alerts a USING (route, dedup_key),
-		LATERAL (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued')
-			AND d.id IS DISTINCT FROM a.gated_id LIMIT 1) AS waiting`, routes, keys).
-		Query(func(rows pgx.Rows) error {
-			var key alertKey
-			_, err := pgx.ForEachRow(rows, []any{&key.route, &key.dedupKey}, func() error {
-				b.alerts[key].waiting = true
-				return nil
-			})
-			return err
-		})
+		LATERAL (SELECT * FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued')
+			AND d.id IS DISTINCT FROM a.gated_id ORDER BY d.seq DESC LIMIT 1) AS waiting`, routes, keys).
+		Query(b.foundWaiting)
 	b.askParents(&q)
 	b.askStorms(&q)
 	b.askWindows(&q)
@@ -166,6 +165,23 @@ func (b *batch) found(rows pgx.Rows) error {
 		a.Alert, a.fresh = f, false
 	}
 	return rows.Err()
+}
+
+func (b *batch) foundWaiting(rows pgx.Rows) error {
+	var (
+		key           alertKey
+		id            pgtype.UUID
+		opens, merges bool
+	)
+	_, err := pgx.ForEachRow(rows, []any{&key.route, &key.dedupKey, &id, &opens, &merges}, func() error {
+		a := b.alerts[key]
+		a.waiting = true
+		if merges {
+			a.tail = &tail{id.Bytes, opens}
+		}
+		return nil
+	})
+	return err
 }
 
 func orZero(t *time.Time) time.Time {
@@ -250,14 +266,17 @@ func (b *batch) add(e *entry) {
 	case ruling.By != "":
 		b.gate(e, ruling)
 	case ruling.Decision == mapping.Queued:
-		b.deliver(planned{entry: e})
+		b.deliver(planned{entry: e, opens: ruling.Opens})
+		b.coalesce(e, ruling.Opens)
+	case ruling.Decision == mapping.Folded:
+		b.refresh(e)
 	}
 }
 
 // gate makes a delivery that waits for a gate.
 func (b *batch) gate(e *entry, r delivery.Ruling) {
 	e.sent = true
-	d := planned{entry: e, heldBy: r.By, parent: r.Parent}
+	d := planned{entry: e, heldBy: r.By, parent: r.Parent, opens: r.Opens}
 	if !r.Until.IsZero() {
 		d.dueAt = &r.Until
 	}
@@ -286,12 +305,17 @@ func (b *batch) deliver(d planned) {
 		d.heldBy = delivery.ByAlert
 	case !b.admit(e.route, e.ID):
 		d.heldBy = delivery.ByRoute
-		if !slices.Contains(b.crowded, e.route) {
-			b.crowded = append(b.crowded, e.route)
-		}
+		b.crowd(e.route)
 	}
 	if e.alert != nil {
 		e.alert.waiting = true
 	}
 	b.deliveries = append(b.deliveries, d)
+}
+
+// crowd notes that deliveries wait for a route.
+func (b *batch) crowd(route string) {
+	if !slices.Contains(b.crowded, route) {
+		b.crowded = append(b.crowded, route)
+	}
 }

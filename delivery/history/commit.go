@@ -45,10 +45,10 @@ func (h *History) Commit(ctx context.Context, conn *pgx.Conn, events []*mapping.
 		b.add(&entries[i])
 		c.Decisions[i] = entries[i].decision
 	}
-	c.Routes, c.Crowded = b.routes, b.crowded
 	if err := h.write(ctx, conn, b); err != nil {
 		return c, fmt.Errorf("write %d events: %w", len(events), err)
 	}
+	c.Routes, c.Crowded = b.routes, b.crowded
 	b.calm.learn(b.storms)
 	return c, nil
 }

@@ -51,9 +51,7 @@ func settleCancelled(q *pgx.Batch, ids []uuid.UUID, intervention uuid.UUID) {
 	q.Queue(`UPDATE alerts a SET status = 'pending' WHERE id IN (`+fmt.Sprintf(cancelled, "alert_id")+` AND action = 'trigger') AND status IN ('open', 'acknowledged')
 		AND NOT EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued') OFFSET 0)`, ids, intervention)
 	q.Queue(`UPDATE deliveries SET held_by = 'route'
-		FROM (`+fmt.Sprintf(cancelled, "DISTINCT alert_id")+`) AS ended, LATERAL (SELECT id FROM deliveries w
-			WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') AND (w.held_by IN ('alert', 'route')) IS NOT FALSE
-			ORDER BY seq LIMIT 1) AS next
+		FROM (`+fmt.Sprintf(cancelled, "DISTINCT alert_id")+`) AS ended, LATERAL (`+headOfAlert+`) AS next
 		WHERE deliveries.id = next.id AND (deliveries.held_by = 'alert') IS TRUE`, ids, intervention)
 }
 

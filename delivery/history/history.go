@@ -28,6 +28,15 @@ type Config struct {
 	// transaction that makes a delivery ready. Empty: none is given.
 	Jobs string
 
+	// Collapse says that a trigger and its resolve which both wait are not
+	// sent.
+	Collapse bool
+
+	// Recall is the statement that takes back those jobs whose ids are the
+	// job_id of pairs and that wait to be tried again, and returns their ids,
+	// as a part of a WITH. Empty: none is taken back.
+	Recall string
+
 	// Announce is run at the end of such a transaction; empty: nothing is.
 	Announce string
 }

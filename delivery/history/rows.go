@@ -34,6 +34,8 @@ func (h *History) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	var q pgx.Batch
 	b.queueAlerts(&q)
 	b.queueCancelled(&q)
+	b.queueMerged(&q)
+	b.queueCollapsed(&q, h.config.Recall, b.crowd)
 	b.queueStorms(&q)
 	queueKeys(&q, b.routes)
 	b.queueJobs(&q, h.config)
@@ -74,7 +76,7 @@ func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn, rows *copyRo
 	for i := range b.deliveries {
 		d := &b.deliveries[i]
 		e := d.entry
-		rows.row(17)
+		rows.row(19)
 		rows.uuid(e.ID)
 		rows.uuid(e.ID)
 		rows.uuid(e.alert.idOrNil())
@@ -92,9 +94,12 @@ func (b *batch) copyDeliveries(ctx context.Context, conn *pgx.Conn, rows *copyRo
 		rows.textOrNull(d.parent)
 		rows.bytea(hideKey(e.Body, e.Key))
 		rows.textOrNull(e.ContentType)
+		merges := e.alert != nil && !e.Posted && e.Body == nil
+		rows.boolean(merges)
+		rows.boolean(merges && d.opens)
 	}
 	return rows.into(ctx, conn, `deliveries (id, event_id, alert_id, received_at, kind, route, api, action, dedup_key,
-		severity, priority, state, held_by, due_at, parent, body, content_type)`)
+		severity, priority, state, held_by, due_at, parent, body, content_type, merges, opens)`)
 }
 
 // queueJobs gives the deliveries that may go their jobs.

@@ -23,8 +23,9 @@ func (h *History) Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delive
 		list[i] = uuidOrNull(id)
 	}
 	rows, err := h.pool.Query(ctx, `SELECT d.id, d.alert_id, d.received_at, d.route, d.api, d.action, d.severity, d.state, d.attempts,
-			coalesce(d.body, convert_to(e.payload::text, 'UTF8')), coalesce(d.content_type, 'application/json')
-		FROM deliveries d LEFT JOIN events e ON e.id = d.event_id AND e.received_at = d.received_at
+			coalesce(d.body, convert_to((CASE WHEN d.latest_id IS NULL THEN e.payload ELSE `+payloadWithCount+` END)::text, 'UTF8')),
+			coalesce(d.content_type, 'application/json')
+		FROM deliveries d LEFT JOIN events e ON e.id = coalesce(d.latest_id, d.event_id) AND e.received_at = coalesce(d.latest_at, d.received_at)
 		WHERE d.id = ANY ($1::uuid[])`, flat(list))
 	if err != nil {
 		return nil, err
@@ -35,6 +36,13 @@ func (h *History) Load(ctx context.Context, ids []uuid.UUID) ([]*delivery.Delive
 	}
 	return found, h.showKeys(ctx, found)
 }
+
+// payloadWithCount is the payload of e, with how often its alert was triggered in
+// its custom_details, where those are an object.
+const payloadWithCount = `CASE WHEN jsonb_typeof(coalesce(e.payload #> '{payload,custom_details}', '{}')) = 'object'
+	THEN jsonb_set(e.payload, '{payload,custom_details}', coalesce(e.payload #> '{payload,custom_details}', '{}')
+		|| jsonb_build_object('occurrences', (SELECT occurrences FROM alerts a WHERE a.id = d.alert_id)))
+	ELSE e.payload END`
 
 // showKeys puts the senders' keys back where stored bodies had them. Routes
 // that are not known were put on record by another node, or a moment ago: they
@@ -90,9 +98,7 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 	}
 	if len(ended) > 0 {
 		q.Queue(`UPDATE deliveries SET held_by = 'route'
-			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (SELECT id FROM deliveries w
-				WHERE w.alert_id = ended.alert_id AND w.state IN ('held', 'queued') AND (w.held_by IN ('alert', 'route')) IS NOT FALSE
-				ORDER BY seq LIMIT 1) AS next
+			FROM unnest($1::uuid[]) AS ended (alert_id), LATERAL (`+headOfAlert+`) AS next
 			WHERE deliveries.id = next.id AND (deliveries.held_by = 'alert') IS TRUE RETURNING deliveries.route`, flat(ended)).
 			Query(func(rows pgx.Rows) (err error) {
 				freed, err = pgx.CollectRows(rows, pgx.RowTo[string])
@@ -134,6 +140,7 @@ func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 		statuses        []pgtype.Int4
 		errors, answers []pgtype.Text
 		jobs            []int64
+		unsure          []bool
 	)
 	for _, a := range attempts {
 		ids = append(ids, uuidOrNull(a.Delivery.ID))
@@ -142,16 +149,16 @@ func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 		durations = append(durations, float64(a.Duration)/float64(time.Millisecond))
 		statuses = append(statuses, pgtype.Int4{Int32: int32(a.Status), Valid: a.Status != 0})
 		errors, answers = append(errors, orNull(a.Error)), append(answers, orNull(a.Response))
-		jobs = append(jobs, a.JobID)
+		jobs, unsure = append(jobs, a.JobID), append(unsure, a.Unsure)
 	}
 	q.Queue(`INSERT INTO attempts (delivery_id, number, node, started_at, duration_ms, status, error, response)
 		SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::float8[], $6::int[], $7::text[], $8::text[])
 		ON CONFLICT DO NOTHING`, flat(ids), numbers, nodes, started, durations, flat(statuses), flat(errors), flat(answers))
-	q.Queue(`UPDATE deliveries d SET state = a.state, attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job,
+	q.Queue(`UPDATE deliveries d SET state = a.state, attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job, unsure = d.unsure OR a.unsure,
 			held_by = CASE WHEN a.state = 'held' THEN 'route' END, delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
-		FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[])
-			AS a (id, number, state, status, error, job, ended)
-		WHERE d.id = a.id AND (d.state = 'queued') IS TRUE`, flat(ids), numbers, states, flat(statuses), flat(errors), jobs, ended)
+		FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[], $8::boolean[])
+			AS a (id, number, state, status, error, job, ended, unsure)
+		WHERE d.id = a.id AND (d.state = 'queued') IS TRUE`, flat(ids), numbers, states, flat(statuses), flat(errors), jobs, ended, unsure)
 }
 
 // LoadKeys makes the routes of senders' keys known that are on record.

@@ -112,9 +112,9 @@ func (h *History) Expire(ctx context.Context, conn *pgx.Conn, now time.Time, adm
 		b.add(e)
 		c.Events, c.Decisions = append(c.Events, e.Event), append(c.Decisions, e.decision)
 	}
-	c.Crowded = b.crowded
 	if err := h.write(ctx, conn, b); err != nil {
 		return c, false, fmt.Errorf("resolve %d alerts: %w", len(c.Events), err)
 	}
+	c.Crowded = b.crowded
 	return c, len(b.order) >= timerRows, nil
 }

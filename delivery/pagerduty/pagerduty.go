@@ -7,6 +7,7 @@ package pagerduty
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -97,7 +98,7 @@ func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answe
 	req.Header.Set("User-Agent", "PDaltagent/"+s.config.Version)
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return delivery.Answer{}, errors.New(redact(err.Error(), route.Key))
+		return delivery.Answer{}, unanswered(err, redact(err.Error(), route.Key))
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
 	answer, err := read(resp.Body)
@@ -105,6 +106,20 @@ func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answe
 		return delivery.Answer{}, fmt.Errorf("answered %d, and then: %s", resp.StatusCode, redact(err.Error(), route.Key))
 	}
 	return verdict(resp, redact(answer, route.Key), call.api)
+}
+
+// unanswered is the error of a request that had no answer: a *delivery.Unsent
+// where no connection was made.
+func unanswered(err error, text string) error {
+	var (
+		op   *net.OpError
+		name *net.DNSError
+		cert *tls.CertificateVerificationError
+	)
+	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &name) || errors.As(err, &cert) {
+		return &delivery.Unsent{Reason: text}
+	}
+	return errors.New(text)
 }
 
 // read reads the beginning of an answer and enough of the rest for the

@@ -59,6 +59,12 @@ func newNode(t *testing.T, pool *pgxpool.Pool, node string, sender sendFunc) *qu
 // newQueueFrom completes config.
 func newQueueFrom(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config) *queue.Queue {
 	t.Helper()
+	return newQueueThat(t, false, pool, sender, r, config)
+}
+
+// newQueueThat collapses what came and went, or sends it.
+func newQueueThat(t testing.TB, collapse bool, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config) *queue.Queue {
+	t.Helper()
 	routes, err := delivery.NewRoutes([]delivery.Route{{Name: "noc", Type: ingest.EventsV2, Key: "0123456789abcdef0123456789abcdef"}}, "noc")
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +72,12 @@ func newQueueFrom(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheu
 	logger := slog.New(slog.DiscardHandler)
 	ledger := history.New(pool, routes, history.Config{
 		Jobs: queue.Jobs(migrations.RiverSchema, config.Node), Announce: queue.Announce(migrations.RiverSchema, config.Node),
+		Collapse: collapse, Recall: queue.Recall(migrations.RiverSchema),
 	}, logger)
 	config.Schema, config.Workers, config.Drain = migrations.RiverSchema, 16, 2*time.Second
-	config.Backoff = queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}
+	if config.Backoff.Max == 0 {
+		config.Backoff = queue.Backoff{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}
+	}
 	q, err := queue.New(t.Context(), config, pool, ledger, sender, mapping.NewEventCounter(r), r, logger)
 	if err != nil {
 		t.Fatal(err)

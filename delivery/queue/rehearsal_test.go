@@ -138,7 +138,6 @@ type stage struct {
 	pool  *pgxpool.Pool
 	conn  *pgx.Conn
 	story *history.History
-	heard map[uuid.UUID]bool
 	now   time.Time // of the last event
 }
 
@@ -154,7 +153,7 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Release)
-	s := &stage{t: t, pool: pool, conn: conn.Conn(), heard: map[uuid.UUID]bool{}}
+	s := &stage{t: t, pool: pool, conn: conn.Conn()}
 	s.story = history.New(pool, routes, history.Config{Jobs: queue.Jobs(migrations.RiverSchema, "n1")}, slog.New(slog.DiscardHandler))
 	return s
 }
@@ -206,23 +205,19 @@ func (s *stage) tick(now time.Time) []string {
 	return s.news(now)
 }
 
-// news are the deliveries that go since the last call.
+// news are the deliveries that go since the last call. PagerDuty accepts them
+// at once.
 func (s *stage) news(now time.Time) (heard []string) {
 	s.t.Helper()
-	rows, err := s.conn.Query(s.t.Context(), `SELECT d.id, d.action, d.dedup_key, d.severity FROM deliveries d
-		WHERE d.state = 'queued' OR d.state = 'held' AND d.held_by IN ('alert', 'route') ORDER BY d.seq`)
+	rows, err := s.conn.Query(s.t.Context(), `WITH gone AS (UPDATE deliveries d SET state = 'delivered', held_by = NULL
+			WHERE d.state = 'queued' OR d.state = 'held' AND d.held_by IN ('alert', 'route') RETURNING *)
+		SELECT action, dedup_key, severity FROM gone ORDER BY seq`)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var (
-		id                  [16]byte
-		action, key, severe string
-	)
-	if _, err := pgx.ForEachRow(rows, []any{&id, &action, &key, &severe}, func() error {
-		if !s.heard[id] {
-			s.heard[id] = true
-			heard = append(heard, telling(now, mapping.Action(action), key, mapping.Severity(severe)))
-		}
+	var action, key, severe string
+	if _, err := pgx.ForEachRow(rows, []any{&action, &key, &severe}, func() error {
+		heard = append(heard, telling(now, mapping.Action(action), key, mapping.Severity(severe)))
 		return nil
 	}); err != nil {
 		s.t.Fatal(err)
@@ -240,7 +235,6 @@ func (s *stage) clear() {
 	if _, err := s.conn.Exec(s.t.Context(), `TRUNCATE events, alerts, deliveries, storms, river.river_job`); err != nil {
 		s.t.Fatal(err)
 	}
-	clear(s.heard)
 }
 
 func telling(at time.Time, action mapping.Action, key string, severity mapping.Severity) string {

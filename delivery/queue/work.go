@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,13 @@ func Jobs(schema, node string) string {
 			(args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags)
 		SELECT jsonb_build_object('delivery_id', id), clock_timestamp(), 'deliver_v1', 10000, '{}', priority, '` + NameOf(node) + `',
 			clock_timestamp(), 'available', '{}' FROM ready`
+}
+
+// Recall is the statement by which the history takes back jobs that wait to be
+// tried again (see history.Config), from River's tables in schema.
+func Recall(schema string) string {
+	return `UPDATE ` + pgx.Identifier{schema, "river_job"}.Sanitize() + ` SET state = 'cancelled', finalized_at = now()
+		WHERE id IN (SELECT job_id FROM pairs WHERE state = 'queued') AND state IN ('available', 'pending', 'retryable', 'scheduled') RETURNING id`
 }
 
 // Announce is the statement that wakes River's client on node (see
@@ -127,6 +135,7 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 		isBusy     *delivery.Busy
 		isRejected *delivery.Rejected
 		isFailed   *delivery.Failed
+		isUnsent   *delivery.Unsent
 	)
 	switch {
 	case errors.As(err, &isBusy):
@@ -139,6 +148,9 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 		return verdict{kind: refused}
 	case errors.As(err, &isFailed):
 		a.Status, a.Response = isFailed.Status, isFailed.Answer
+		a.Unsure = a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout
+	default:
+		a.Unsure = !errors.As(err, &isUnsent)
 	}
 	if q.config.GiveUpAfter > 0 && time.Since(a.Delivery.ReceivedAt) > q.config.GiveUpAfter {
 		a.State = delivery.Dead
