@@ -56,19 +56,34 @@ type Authorities struct{ kept *kept[*x509.CertPool] }
 
 // LoadAuthorities reads the certificates of authorities.
 func LoadAuthorities(file string, log *slog.Logger) (*Authorities, error) {
-	k, err := keep(log, func() (*x509.CertPool, error) { return readAuthorities(file) }, file)
+	return loadAuthorities(file, x509.NewCertPool, log)
+}
+
+// LoadMoreAuthorities reads the certificates of authorities that are trusted
+// besides those of the system.
+func LoadMoreAuthorities(file string, log *slog.Logger) (*Authorities, error) {
+	return loadAuthorities(file, func() *x509.CertPool {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return x509.NewCertPool() // the system has none
+		}
+		return pool
+	}, log)
+}
+
+func loadAuthorities(file string, others func() *x509.CertPool, log *slog.Logger) (*Authorities, error) {
+	k, err := keep(log, func() (*x509.CertPool, error) { return readAuthorities(file, others()) }, file)
 	if err != nil {
 		return nil, err
 	}
 	return &Authorities{kept: k}, nil
 }
 
-func readAuthorities(file string) (*x509.CertPool, error) {
+func readAuthorities(file string, pool *x509.CertPool) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("certificate authorities: %w", err)
 	}
-	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("certificate authorities: %s holds no certificate; it must hold PEM, which begins with -----BEGIN CERTIFICATE-----", file)
 	}

@@ -68,6 +68,7 @@ type deliveryConfig struct {
 	Backoff     backoffConfig `yaml:"backoff"`
 	Proxy       string        `yaml:"proxy"`
 	Collapse    bool          `yaml:"collapse"` // a trigger and its resolve that both wait are not sent
+	CAFile      string        `yaml:"ca_file"`
 }
 
 type backoffConfig struct {

@@ -150,8 +150,8 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 		eventsURL = "http://" + a.sandbox.Addr().String()
 	}
 	a.sender, err = pagerduty.New(pagerduty.Config{
-		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, Version: version,
-	}, routes)
+		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
+	}, routes, a.logger)
 	if err != nil {
 		return err
 	}

@@ -102,8 +102,10 @@ func (r *resolver) section(key string, v reflect.Value) {
 	if private, ok := texts["key_file"]; ok && hasCertificate && certificate.String() != "" && private.String() != "" {
 		r.certificate(key, certificate.String(), private.String())
 	}
-	if authorities, ok := texts["client_ca_file"]; ok && authorities.String() != "" {
-		r.authorities(key+".client_ca_file", authorities.String())
+	for _, name := range []string{"client_ca_file", "ca_file"} {
+		if authorities, ok := texts[name]; ok && authorities.String() != "" {
+			r.authorities(key+"."+name, authorities.String())
+		}
 	}
 }
 

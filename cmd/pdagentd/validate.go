@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ func (c *config) validate() error {
 	if given := c.PagerDuty.EventsURL; given != sandboxURL && !isURL(given) {
 		faults = append(faults, fmt.Errorf("pagerduty.events_url: %q is no URL; write %s, or %s for the built-in stand-in", given, mendURL(given), sandboxURL))
 	}
+	if base, path := withoutEndpoint(c.PagerDuty.EventsURL); path != "" {
+		faults = append(faults, fmt.Errorf("pagerduty.events_url: ends with %s, which is added for each event; write %s", path, base))
+	}
 	if err := validAddress(c.Sandbox.Listen); err != nil {
 		faults = append(faults, fmt.Errorf("sandbox.listen: %q is no address and port; write %s", c.Sandbox.Listen, orElse(mendListener("sandbox.listen", c.Sandbox.Listen), c.Sandbox.Listen, "127.0.0.1:8082")))
 	}
@@ -52,6 +56,17 @@ func orElse(mended, given, standard string) string {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// withoutEndpoint returns a URL without the endpoint of PagerDuty's that it ends
+// with, and that endpoint, without a key in it; empty: it ends with none.
+func withoutEndpoint(events string) (base, path string) {
+	for _, path := range []string{"/v2/enqueue", "/v2/change/enqueue", "/x-ere", "/integration", "/generic/2010-04-15", "/nagios/2010-04-15"} {
+		if base, _, found := strings.Cut(events, path); found {
+			return base, path
+		}
+	}
+	return events, ""
 }
 
 func validAddress(s string) error {
@@ -110,8 +125,12 @@ func (d *deliveryConfig) validate() error {
 		faults = append(faults, fmt.Errorf("give_up_after: %s is negative; write 72h, or 0 to never give up", d.GiveUpAfter))
 	}
 	if d.Proxy != "" {
-		if u, err := url.Parse(d.Proxy); err != nil || u.Host == "" {
+		u, err := url.Parse(d.Proxy)
+		switch {
+		case err != nil || u.Host == "":
 			faults = append(faults, errors.New("proxy: is no URL; write http://proxy.example.net:3128"))
+		case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+			faults = append(faults, fmt.Errorf("proxy: no proxy is spoken to by %s://; write http:// before its host, https:// where it speaks TLS itself, or socks5://", u.Scheme))
 		}
 	}
 	return errors.Join(faults...)

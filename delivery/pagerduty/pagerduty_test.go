@@ -31,21 +31,7 @@ func newSender(t *testing.T, handler http.HandlerFunc) *Sender {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	routes, err := delivery.NewRoutes([]delivery.Route{
-		{Name: "v2", Type: ingest.EventsV2, Key: key},
-		{Name: "v1", Type: ingest.EventsV1, Key: key},
-		{Name: "xere", Type: ingest.XERE, Key: rKey},
-		{Name: "change", Type: ingest.Change, Key: key},
-	}, "v2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := New(Config{EventsURL: server.URL, Timeout: 2 * time.Second, Workers: 4, Version: "test"}, routes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return senderTo(t, Config{EventsURL: server.URL, Timeout: 2 * time.Second})
 }
 
 const event = `{"dedup_key":"k","event_action":"trigger","client":"c","payload":{"summary":"s","source":"h","severity":"error","custom_details":{"a":1}},"links":[{"href":"http://x/"}]}`
@@ -129,7 +115,7 @@ func TestAnswersBecomeVerdicts(t *testing.T) {
 	f(403, "", ingest.EventsV2, &delivery.Failed{Status: 403, Answer: "why"})
 	f(408, "", ingest.EventsV2, &delivery.Failed{Status: 408, Answer: "why"})
 	f(425, "", ingest.EventsV2, &delivery.Failed{Status: 425, Answer: "why"})
-	f(302, "", ingest.EventsV2, &delivery.Failed{Status: 302, Answer: "why"})
+	f(407, "", ingest.EventsV2, &delivery.Failed{Status: 407, Answer: "why"})
 	f(500, "", ingest.EventsV2, &delivery.Failed{Status: 500, Answer: "why"})
 	f(503, "30", ingest.EventsV2, &delivery.Failed{Status: 503, Answer: "why"})
 }

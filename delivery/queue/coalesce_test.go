@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"log/slog"
 	"errors"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func TestWhatCameAndWentWhilePagerDutyWasAwayPagesNobody(t *testing.T) {
 			}
 			sent = append(sent, string(d.Action))
 			return delivery.Answer{Status: 202}, nil
-		}, prometheus.NewRegistry(), queue.Config{Node: "n1", Backoff: queue.Backoff{Initial: time.Second, Max: time.Second}})
+		}, prometheus.NewRegistry(), queue.Config{Node: "n1", Backoff: queue.Backoff{Initial: time.Second, Max: time.Second}}, slog.New(slog.DiscardHandler))
 		start(t, q)
 		enqueue(t, q, newEvent(mapping.Trigger, "k"))
 		eventually(t, pool, 1, `SELECT count(*) FROM deliveries JOIN river.river_job j ON j.id = job_id WHERE attempts > 0 AND j.state IN ('available', 'scheduled', 'retryable')`)

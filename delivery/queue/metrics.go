@@ -45,7 +45,9 @@ func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger L
 	r.MustRegister(m.commitSeconds, m.commitBatch, m.attempts, m.seconds, &waiting{ledger: ledger, desc: prometheus.NewDesc(
 		"pdaltagent_deliveries", "Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil)},
 		&windowSizes{windows: w, desc: prometheus.NewDesc(
-			"pdaltagent_route_window", "Deliveries of a route that may be outstanding at once.", []string{"route"}, nil)})
+			"pdaltagent_route_window", "Deliveries of a route that may be outstanding at once.", []string{"route"}, nil)},
+		&pauses{windows: w, desc: prometheus.NewDesc("pdaltagent_route_paused",
+			"1 while a route pauses: busy (429), failing (nothing is accepted) or certificate (it cannot be trusted).", []string{"route", "reason"}, nil)})
 	if spool != nil {
 		registerSpool(r, spool)
 	}
@@ -81,6 +83,22 @@ func (w *windowSizes) Describe(ch chan<- *prometheus.Desc) { ch <- w.desc }
 func (w *windowSizes) Collect(ch chan<- prometheus.Metric) {
 	for route, size := range w.windows.sizes() {
 		ch <- prometheus.MustNewConstMetric(w.desc, prometheus.GaugeValue, float64(size), route)
+	}
+}
+
+// pauses tells which routes pause, and why, when it is scraped.
+type pauses struct {
+	windows *windows
+	desc    *prometheus.Desc
+}
+
+// Describe is prometheus.Collector's.
+func (p *pauses) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect is prometheus.Collector's.
+func (p *pauses) Collect(ch chan<- prometheus.Metric) {
+	for route, why := range p.windows.paused() {
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, 1, route, string(why))
 	}
 }
 

@@ -59,17 +59,16 @@ func newNode(t *testing.T, pool *pgxpool.Pool, node string, sender sendFunc) *qu
 // newQueueFrom completes config.
 func newQueueFrom(t testing.TB, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config) *queue.Queue {
 	t.Helper()
-	return newQueueThat(t, false, pool, sender, r, config)
+	return newQueueThat(t, false, pool, sender, r, config, slog.New(slog.DiscardHandler))
 }
 
 // newQueueThat collapses what came and went, or sends it.
-func newQueueThat(t testing.TB, collapse bool, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config) *queue.Queue {
+func newQueueThat(t testing.TB, collapse bool, pool *pgxpool.Pool, sender sendFunc, r prometheus.Registerer, config queue.Config, logger *slog.Logger) *queue.Queue {
 	t.Helper()
 	routes, err := delivery.NewRoutes([]delivery.Route{{Name: "noc", Type: ingest.EventsV2, Key: "0123456789abcdef0123456789abcdef"}}, "noc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := slog.New(slog.DiscardHandler)
 	ledger := history.New(pool, routes, history.Config{
 		Jobs: queue.Jobs(migrations.RiverSchema, config.Node), Announce: queue.Announce(migrations.RiverSchema, config.Node),
 		Collapse: collapse, Recall: queue.Recall(migrations.RiverSchema),

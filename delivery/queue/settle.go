@@ -101,14 +101,19 @@ func (q *Queue) settle(ctx context.Context, batch []settlement) {
 // learn has a route's window learn from an attempt, and says when the route
 // begins to pause.
 func (q *Queue) learn(a *delivery.Attempt, v verdict) {
-	if v.kind == busy {
+	if a.State == delivery.Held {
 		q.windows.crowd([]string{a.Delivery.Route}) // it waits again
 	}
-	pause := q.windows.settled(a, v)
+	pause, over := q.windows.settled(a, v)
 	switch {
+	case over:
+		q.logger.Info("a route takes deliveries again: what waits for it goes, the most severe first", "route", a.Delivery.Route)
 	case pause > 0 && v.kind == busy:
 		q.logger.Warn("a route has enough for now: its deliveries wait, the most severe go first afterwards",
 			"route", a.Delivery.Route, "status", a.Status, "pause", pause)
+	case pause > 0 && v.kind == untrusted:
+		q.logger.Error("a route pauses, since PagerDuty's certificate cannot be trusted: its deliveries wait, and one is tried now and then until that is mended, or given up after delivery.give_up_after",
+			"route", a.Delivery.Route, "error", a.Error, "pause", pause)
 	case pause > 0:
 		q.logger.Error("a route takes nothing: its deliveries wait and are tried again; nothing is lost",
 			"route", a.Delivery.Route, "error", a.Error, "pause", pause)

@@ -42,6 +42,8 @@ type window struct {
 	calm     int // what crowded was when nothing was found waiting
 	failures int // since a delivery was accepted or refused
 	pauses   int // since then
+	reason   reason
+	told     string // the fault that was told of last, since then
 	until    time.Time
 	halved   time.Time
 }
@@ -169,9 +171,23 @@ func (w *windows) fill(room, crowded map[string]int, admitted []delivery.Admitte
 	}
 }
 
+// reason is why a route pauses, as pdaltagent_route_paused has it.
+type reason string
+
+const (
+	whyBusy      reason = "busy"        // PagerDuty takes no more for now
+	whyFailing   reason = "failing"     // it takes nothing
+	whyUntrusted reason = "certificate" // it cannot be trusted
+)
+
+// probeEvery is the longest pause of a route whose other side cannot be
+// trusted: a person is about to mend that, and wants to see that it helps.
+const probeEvery = time.Minute
+
 // settled learns from an attempt. It returns how long the route pauses for it,
-// when it begins to.
-func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Duration) {
+// when that is to be told: when a pause begins, but of one and the same fault of
+// a certificate only once; and whether a fault is over that was told of.
+func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Duration, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.route(a.Delivery.Route)
@@ -181,25 +197,41 @@ func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Dura
 		if 2*(r.taken+1) >= r.size { // what is not used proves nothing
 			r.size = min(r.size+1, w.most)
 		}
-		r.failures, r.pauses = 0, 0
+		return 0, r.resume()
 	case refused:
-		r.failures, r.pauses = 0, 0
+		return 0, r.resume()
 	case busy:
 		if a.Started.After(r.halved) { // once for what was in flight together
 			r.size, r.halved = max(1, r.size/2), w.now()
 		}
-		return r.pause(w.now(), w.backoff, verdict.after)
+		return r.pause(w.now(), w.backoff, verdict.after, whyBusy), false
 	case failed:
 		if r.failures++; r.failures >= r.size || r.pauses > 0 {
-			return r.pause(w.now(), w.backoff, 0)
+			return r.pause(w.now(), w.backoff, 0, whyFailing), false
 		}
+	case untrusted:
+		probes := Backoff{w.backoff.Initial, min(w.backoff.Max, probeEvery)}
+		pause = r.pause(w.now(), probes, 0, whyUntrusted)
+		if pause == 0 || r.told == a.Error {
+			return 0, false
+		}
+		r.told = a.Error
+		return pause, false
 	}
-	return 0
+	return 0, false
+}
+
+// resume says that the other side answers. It returns whether it was told that
+// it does not.
+func (r *window) resume() (over bool) {
+	over = r.pauses > 0 && r.reason != whyBusy
+	r.failures, r.pauses, r.told = 0, 0, ""
+	return over
 }
 
 // pause makes the route pause for as long as it asks, else longer each time.
 // It returns 0 when the route pauses already.
-func (r *window) pause(now time.Time, backoff Backoff, asked time.Duration) time.Duration {
+func (r *window) pause(now time.Time, backoff Backoff, asked time.Duration, why reason) time.Duration {
 	if now.Before(r.until) {
 		if until := now.Add(asked); until.After(r.until) {
 			r.until = until
@@ -209,7 +241,7 @@ func (r *window) pause(now time.Time, backoff Backoff, asked time.Duration) time
 	if asked == 0 {
 		asked = backoff.after(r.pauses + 1)
 	}
-	r.until = now.Add(asked)
+	r.until, r.reason = now.Add(asked), why
 	r.pauses++
 	return asked
 }
@@ -243,4 +275,17 @@ func (w *windows) sizes() map[string]int {
 		sizes[name] = r.size
 	}
 	return sizes
+}
+
+// paused are the routes that pause, or wait for what comes of a probe.
+func (w *windows) paused() map[string]reason {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	paused := map[string]reason{}
+	for name, r := range w.routes {
+		if r.pauses > 0 {
+			paused[name] = r.reason
+		}
+	}
+	return paused
 }

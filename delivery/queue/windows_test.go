@@ -41,7 +41,8 @@ func (r *rehearsal) settle(n int, v verdict) (pause time.Duration) {
 	for range n {
 		d := &delivery.Delivery{ID: r.out[0], Route: "noc"}
 		r.out = r.out[1:]
-		pause = max(pause, r.settled(&delivery.Attempt{Delivery: d, Started: r.at}, v))
+		began, _ := r.settled(&delivery.Attempt{Delivery: d, Started: r.at}, v)
+		pause = max(pause, began)
 		r.at = r.at.Add(time.Millisecond)
 	}
 	return pause
@@ -84,7 +85,8 @@ func TestABusyRouteHalvesOnceAndPauses(t *testing.T) {
 	var pause time.Duration
 	for _, id := range r.out {
 		a := &delivery.Attempt{Delivery: &delivery.Delivery{ID: id, Route: "noc"}, Started: started}
-		pause += r.settled(a, verdict{busy, 10 * time.Second})
+		began, _ := r.settled(a, verdict{busy, 10 * time.Second})
+		pause += began
 		r.at = r.at.Add(time.Millisecond)
 	}
 	r.out = nil
@@ -97,6 +99,50 @@ func TestABusyRouteHalvesOnceAndPauses(t *testing.T) {
 	r.want("after the pause", r.offer(10), 1)
 	r.settle(1, verdict{kind: accepted})
 	r.want("when the probe was accepted", r.offer(100), windowStart/2)
+}
+
+// TestAnUntrustedRouteIsProbed, one delivery at a time and at least once a
+// minute; its fault is told of once, and so is its end.
+func TestAnUntrustedRouteIsProbed(t *testing.T) {
+	r := rehearse(t, 1000)
+	r.backoff.Max = 5 * time.Minute
+	probe := func(fault string, v verdict) (told, over bool) {
+		t.Helper()
+		r.want("the probe", r.offer(10), 1)
+		pause, over := r.settled(&delivery.Attempt{Delivery: &delivery.Delivery{ID: r.out[0], Route: "noc"}, Started: r.at, Error: fault}, v)
+		r.out = nil
+		return pause > 0, over
+	}
+	r.offer(windowStart)
+	told := 0
+	for _, id := range r.out {
+		if pause, _ := r.settled(&delivery.Attempt{Delivery: &delivery.Delivery{ID: id, Route: "noc"}, Error: "expired"}, verdict{kind: untrusted}); pause > 0 {
+			told++
+		}
+	}
+	r.out = nil
+	r.want("how often it is told of", told, 1)
+	for range 20 {
+		r.want("while it pauses", r.offer(1), 0)
+		r.want("as a metric", len(r.paused()), 1)
+		r.at = r.at.Add(time.Minute)
+		if told, _ := probe("expired", verdict{kind: untrusted}); told {
+			t.Error("the same fault is told of twice")
+		}
+		if left := r.routes["noc"].until.Sub(r.at); left > time.Minute || left <= 0 {
+			t.Fatalf("it pauses for %s", left)
+		}
+	}
+	r.at = r.at.Add(time.Minute)
+	if told, _ := probe("wrong name", verdict{kind: untrusted}); !told {
+		t.Error("another fault is not told of")
+	}
+	r.at = r.at.Add(time.Minute)
+	if _, over := probe("", verdict{kind: accepted}); !over {
+		t.Error("its end is not told of")
+	}
+	r.want("the window afterwards", r.offer(100), windowStart)
+	r.want("the metric afterwards", len(r.paused()), 0)
 }
 
 // TestADeadRouteIsProbed: when nothing was accepted for a whole window the

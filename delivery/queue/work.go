@@ -118,10 +118,11 @@ type verdict struct {
 type verdictKind int
 
 const (
-	accepted verdictKind = iota
-	refused              // it will never be accepted
-	busy                 // the route has enough: later
-	failed               // it may be accepted when it is tried again
+	accepted  verdictKind = iota
+	refused               // it will never be accepted
+	busy                  // the route has enough: later
+	failed                // it may be accepted when it is tried again
+	untrusted             // the other side cannot show who it is: later, for all of the route
 )
 
 // judge fills in what an attempt came to.
@@ -132,11 +133,13 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 	}
 	a.Error = err.Error()
 	var (
-		isBusy     *delivery.Busy
-		isRejected *delivery.Rejected
-		isFailed   *delivery.Failed
-		isUnsent   *delivery.Unsent
+		isBusy      *delivery.Busy
+		isRejected  *delivery.Rejected
+		isFailed    *delivery.Failed
+		isUnsent    *delivery.Unsent
+		isUntrusted *delivery.Untrusted
 	)
+	v := verdict{kind: failed}
 	switch {
 	case errors.As(err, &isBusy):
 		a.Status, a.Response, a.State = isBusy.Status, isBusy.Answer, delivery.Held
@@ -149,6 +152,8 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 	case errors.As(err, &isFailed):
 		a.Status, a.Response = isFailed.Status, isFailed.Answer
 		a.Unsure = a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout
+	case errors.As(err, &isUntrusted):
+		v.kind = untrusted
 	default:
 		a.Unsure = !errors.As(err, &isUnsent)
 	}
@@ -156,8 +161,13 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 		a.State = delivery.Dead
 		q.logger.Error("delivery is dead: given up after delivery.give_up_after",
 			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "attempts", a.Number, "error", a.Error)
-		return verdict{kind: failed}
+		return v
+	}
+	if v.kind == untrusted {
+		a.State = delivery.Held
+		return v
 	}
 	a.State = delivery.Queued
-	return verdict{failed, q.config.Backoff.after(a.Number)}
+	v.after = q.config.Backoff.after(a.Number)
+	return v
 }
