@@ -78,11 +78,16 @@ func begin(t testing.TB, file string) *appliance {
 
 func beginStoppable(t testing.TB, file string) (a *appliance, stop func()) {
 	t.Helper()
+	return beginWith(t, file, slog.New(slog.DiscardHandler))
+}
+
+func beginWith(t testing.TB, file string, logger *slog.Logger) (a *appliance, stop func()) {
+	t.Helper()
 	c, _, err := loadConfig(file, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err = build(t.Context(), c, slog.New(slog.DiscardHandler))
+	a, err = build(t.Context(), c, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,7 @@ type entry struct {
 // address gives a queued event its route: the one it names, that of the
 // sender's key, or the default.
 func (h *History) address(e *mapping.Event, b *batch) entry {
+	e = withoutKey(e)
 	en := entry{Event: e, route: e.Route, api: e.API, decision: e.Decision}
 	if e.Decision != mapping.Queued {
 		return en
