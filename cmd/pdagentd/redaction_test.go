@@ -245,8 +245,9 @@ func (l *leaky) events() {
 		l.say("/x-ere/"+k["x-ere"], v2(k["x-ere"]))
 		l.say("/integration/"+k["integration"]+"/enqueue", fmt.Sprintf(`{"any":"%s","of":"%s"}`, mode, k["integration"]))
 		l.say("/generic/2010-04-15/create_event.json", fmt.Sprintf(`{"service_key":"%s","event_type":"trigger","incident_key":"%s","description":"%[2]s","details":{"by":"%[1]s"}}`, k["v1"], mode))
-		l.say("/nagios/2010-04-15/create_event", url.Values{"pd_nagios_object": {"service"}, "HOSTNAME": {"h"}, "SERVICEDESC": {mode}, "SERVICESTATE": {"CRITICAL"},
-			"NOTIFICATIONTYPE": {"PROBLEM"}, "CONTACTPAGER": {k["nagios"]}, "MORE": {k["nagios"]}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+		form := url.Values{"pd_nagios_object": {"service"}, "HOSTNAME": {"h"}, "SERVICEDESC": {mode}, "SERVICESTATE": {"CRITICAL"}}
+		form["NOTIFICATIONTYPE"], form["CONTACTPAGER"], form["MORE"] = []string{"PROBLEM"}, []string{k["nagios"]}, []string{k["nagios"]}
+		l.say("/nagios/2010-04-15/create_event", form.Encode(), "Content-Type", formType)
 	}
 	l.say("/hooks/any", `{"message":"a hook"}`)
 }
@@ -342,7 +343,7 @@ func (l *leaky) outages() {
 	l.eventually(l.T, "1", `SELECT count(*) FROM deliveries WHERE dedup_key = 'u' AND last_error LIKE '%refused%'`)
 }
 
-// tables returns the text of all rows of each table of every schema, however
+// rows returns the text of all rows of each table of every schema, however
 // they are typed.
 func (l *leaky) rows() map[string]string {
 	l.Helper()

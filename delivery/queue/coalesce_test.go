@@ -2,8 +2,8 @@ package queue_test
 
 import (
 	"context"
-	"log/slog"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
