@@ -157,7 +157,7 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 	}
 	ledger := history.New(a.database.pool, routes, history.Config{
 		Keep: c.History.Keep, Jobs: queue.Jobs(migrations.RiverSchema, c.Node), Announce: queue.Announce(migrations.RiverSchema, c.Node),
-		Collapse: c.Delivery.Collapse, Recall: queue.Recall(migrations.RiverSchema),
+		Collapse: c.Delivery.Collapse, Recall: queue.Recall(migrations.RiverSchema), End: queue.End(migrations.RiverSchema),
 	}, a.logger)
 	if a.spool, err = spool.Open(spool.Config{Dir: filepath.Join(c.DataDir, "spool"), MaxBytes: c.Spool.MaxBytes}, a.logger); err != nil {
 		return fmt.Errorf("spool: %w", err)

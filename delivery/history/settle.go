@@ -92,6 +92,9 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 		q.Queue(`SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, flat(ended))
 	}
 	queueAttempts(&q, attempts)
+	if jobs := given(attempts); len(jobs) > 0 && h.config.End != "" {
+		q.Queue(h.config.End, jobs)
+	}
 	if len(unheard) > 0 {
 		q.Queue(`UPDATE alerts a SET status = 'pending' WHERE id = ANY ($1::uuid[]) AND status IN ('open', 'acknowledged')
 			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.alert_id = a.id AND d.state IN ('held', 'queued') OFFSET 0)`, flat(unheard))
@@ -127,6 +130,16 @@ func endedAlerts(attempts []*delivery.Attempt) (ended, unheard []pgtype.UUID) {
 		}
 	}
 	return ended, unheard
+}
+
+// given are the jobs of deliveries that may get another.
+func given(attempts []*delivery.Attempt) (jobs []int64) {
+	for _, a := range attempts {
+		if a.State == delivery.Held || a.State == delivery.Dead {
+			jobs = append(jobs, a.JobID)
+		}
+	}
+	return jobs
 }
 
 // queueAttempts writes attempts, and their deliveries' new states.

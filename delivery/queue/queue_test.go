@@ -71,7 +71,7 @@ func newQueueThat(t testing.TB, collapse bool, pool *pgxpool.Pool, sender sendFu
 	}
 	ledger := history.New(pool, routes, history.Config{
 		Jobs: queue.Jobs(migrations.RiverSchema, config.Node), Announce: queue.Announce(migrations.RiverSchema, config.Node),
-		Collapse: collapse, Recall: queue.Recall(migrations.RiverSchema),
+		Collapse: collapse, Recall: queue.Recall(migrations.RiverSchema), End: queue.End(migrations.RiverSchema),
 	}, logger)
 	config.Schema, config.Workers, config.Drain = migrations.RiverSchema, 16, 2*time.Second
 	if config.Backoff.Max == 0 {

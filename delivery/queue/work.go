@@ -39,6 +39,14 @@ func Jobs(schema, node string) string {
 			clock_timestamp(), 'available', '{}' FROM ready`
 }
 
+// End is the statement by which the history ends jobs (see history.Config).
+// River ends them, too, but later, and what is killed in between would run
+// them again.
+func End(schema string) string {
+	return `UPDATE ` + pgx.Identifier{schema, "river_job"}.Sanitize() + ` SET state = 'completed', finalized_at = now()
+		WHERE id = ANY ($1::bigint[]) AND state = 'running'`
+}
+
 // Recall is the statement by which the history takes back jobs that wait to be
 // tried again (see history.Config), from River's tables in schema.
 func Recall(schema string) string {
