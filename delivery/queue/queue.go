@@ -77,7 +77,7 @@ type Config struct {
 // Queue commits, sends and settles.
 type Queue struct {
 	config  Config
-	strict  *pgxpool.Pool // commits what senders are told is safe
+	strict  *pgxpool.Pool // commits what senders are told is safe, and what PagerDuty has answered
 	relaxed *pgxpool.Pool // for what may be done twice
 	ledger  Ledger
 	sender  delivery.Sender
@@ -103,8 +103,9 @@ type Queue struct {
 
 // New returns a queue on the database of pool, which must have been migrated.
 // It opens connections of its own to the same database. Those for River and
-// for settling do not wait for the disk: what the last moment before a power
-// failure loses of them is done again. Close closes them. Events are counted in
+// for admission do not wait for the disk: what the last moment before a power
+// failure loses of them is done again, which sends nothing twice. Close closes
+// them. Events are counted in
 // events (see mapping.NewEventCounter), everything else in r.
 func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, events *prometheus.CounterVec, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
 	strict, err := open(ctx, pool, true, 4)

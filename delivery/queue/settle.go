@@ -129,7 +129,7 @@ func (q *Queue) trySettle(ctx context.Context, attempts []*delivery.Attempt) (fr
 	if err := q.ledger.PrepareAttempts(ctx, attempts); err != nil {
 		return nil, err
 	}
-	conn, err := q.relaxed.Acquire(ctx)
+	conn, err := q.strict.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
