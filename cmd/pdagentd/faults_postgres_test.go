@@ -30,26 +30,27 @@ func TestPostgresMayFail(t *testing.T) {
 	}
 	t.Parallel()
 	s := newShaky(t, dataDir(t))
+	c := newCell(t, "", s.server.URL())
 	t.Run("stopped", func(t *testing.T) {
-		s.stream(t, func() {
+		s.stream(c.of(t), func() {
 			s.stop(t)
 			time.Sleep(700 * time.Millisecond)
 			s.start(t)
 		})
 	})
 	t.Run("restarted", func(t *testing.T) {
-		s.stream(t, func() {
+		s.stream(c.of(t), func() {
 			s.stop(t)
 			s.start(t)
 		})
 	})
 	t.Run("killed", func(t *testing.T) {
-		s.stream(t, func() { s.kill(t) })
+		s.stream(c.of(t), func() { s.kill(t) })
 	})
 	t.Run("connections cut", func(t *testing.T) {
-		s.stream(t, func() {
+		s.stream(c.of(t), func() {
 			for range 5 {
-				s.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+s.database+`'`)
+				s.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()`)
 				time.Sleep(150 * time.Millisecond)
 			}
 		})
@@ -84,7 +85,7 @@ func TestPostgresMayHaveAFullDisk(t *testing.T) {
 		}
 	})
 	s := newShaky(t, dir)
-	s.stream(t, func() {
+	s.stream(newCell(t, "", s.server.URL()).of(t), func() {
 		ballast := filepath.Join(dir, "ballast")
 		fill(t, ballast)
 		s.until(t, "No space left on device")
@@ -114,11 +115,9 @@ func fill(t *testing.T, file string) {
 
 // shaky is a Postgres that can be made to fail.
 type shaky struct {
-	dir      string
-	server   *embedded.Server
-	logs     keep // what Postgres says
-	database string
-	made     int
+	dir    string
+	server *embedded.Server
+	logs   keep // what Postgres says
 }
 
 func newShaky(t *testing.T, dir string) *shaky {
@@ -193,16 +192,12 @@ func (s *shaky) exec(t *testing.T, statement string) {
 	}
 }
 
-// stream sends events to a pdagentd on a database of its own, has a fault come
-// and go meanwhile, and holds what arrived against what was acknowledged.
-func (s *shaky) stream(t *testing.T, fault func()) {
-	t.Helper()
-	s.made++
-	s.database = fmt.Sprint("cell", s.made)
-	s.exec(t, `CREATE DATABASE `+s.database)
-	c := newCellOn(t, "", strings.Replace(s.server.URL(), "/pdaltagent?", "/"+s.database+"?", 1))
+// stream sends a cell's events, has a fault come and go meanwhile, and holds
+// what arrived against what was acknowledged.
+func (s *shaky) stream(c *cell, fault func()) {
+	c.Helper()
 	c.until(`SELECT count(*) > 0 FROM nodes`) // it commits
-	ctx, finish := context.WithCancel(t.Context())
+	ctx, finish := context.WithCancel(c.Context())
 	var (
 		senders sync.WaitGroup
 		mu      sync.Mutex
@@ -210,10 +205,10 @@ func (s *shaky) stream(t *testing.T, fault func()) {
 		kept    atomic.Int64 // acknowledged while the fault lasted
 	)
 	for i := range cellAlerts {
-		alert := fmt.Sprint("alert-", i)
+		alert := c.alert(i)
 		senders.Go(func() {
 			for n := 1; ctx.Err() == nil; n++ {
-				for tries := 1; !postEvent(t.Context(), c.url, alert, n); tries++ {
+				for tries := 1; !postEvent(c.Context(), c.url, alert, n); tries++ {
 					mu.Lock()
 					c.inFlight[fmt.Sprint(alert, "#", n)] = true // it may be there twice
 					mu.Unlock()
@@ -239,7 +234,7 @@ func (s *shaky) stream(t *testing.T, fault func()) {
 	c.settled()
 	c.conclude("")
 	if kept.Load() == 0 {
-		t.Error("nothing was acknowledged while the fault lasted")
+		c.Error("nothing was acknowledged while the fault lasted")
 	}
-	t.Logf("%d events of each alert or so, %d in all while the fault lasted, %d tried again by their senders", c.sent["alert-0"], kept.Load(), len(c.inFlight))
+	c.Logf("%d events of each alert or so, %d in all while the fault lasted, %d tried again by their senders", c.sent[c.alert(0)], kept.Load(), len(c.inFlight))
 }

@@ -46,15 +46,17 @@ func TestPagerDutyMayFail(t *testing.T) {
 		t.Skip("takes some seconds")
 	}
 	t.Parallel()
-	program := built(t)
-	for _, fault := range []string{refuses, resets, hangs, busies, busiesFor, breaks, rejects, cannotBeTrue, slow} {
-		t.Run(fault+"/during send", func(t *testing.T) {
+	for _, when := range []string{"during send", "during restart"} {
+		t.Run(when, func(t *testing.T) {
 			t.Parallel()
-			newCell(t, "").fail(fault)
-		})
-		t.Run(fault+"/during restart", func(t *testing.T) {
-			t.Parallel()
-			newCell(t, program).fail(fault)
+			program := ""
+			if when == "during restart" {
+				program = built(t)
+			}
+			c := newCell(t, program, pgtest.URL(t))
+			for _, fault := range []string{refuses, resets, hangs, busies, busiesFor, breaks, rejects, cannotBeTrue, slow} {
+				t.Run(fault, func(t *testing.T) { c.of(t).fail(fault) })
+			}
 		})
 	}
 }
@@ -156,8 +158,9 @@ func (p *pager) begin(fault string) {
 func (p *pager) end() {
 	p.mu.Lock()
 	fault := p.fault
-	p.fault = ""
-	close(p.over)
+	if p.fault = ""; fault != "" {
+		close(p.over)
+	}
 	p.mu.Unlock()
 	switch fault {
 	case refuses:
@@ -254,8 +257,8 @@ func (p *pager) met() int {
 
 // check holds what was taken of an alert against the numbers that it must have
 // got; inFlight are those that nobody knew whether they had arrived.
-func (p *pager) check(alert string, want []int, inFlight map[string]bool) {
-	p.t.Helper()
+func (p *pager) check(t *testing.T, alert string, want []int, inFlight map[string]bool) {
+	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var got []int
@@ -267,18 +270,18 @@ func (p *pager) check(alert string, want []int, inFlight map[string]bool) {
 		}
 		switch {
 		case taken.n < last:
-			p.t.Errorf("%s: %d came after %d", alert, taken.n, last)
+			t.Errorf("%s: %d came after %d", alert, taken.n, last)
 		case taken.n > last:
 			got = append(got, taken.n)
 		case !unanswered[taken.n] && !inFlight[fmt.Sprint(alert, "#", taken.n)]:
-			p.t.Errorf("%s: %d came twice, and was not in flight", alert, taken.n)
+			t.Errorf("%s: %d came twice, and was not in flight", alert, taken.n)
 		}
 		if !taken.answered {
 			unanswered[taken.n] = true
 		}
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		p.t.Errorf("%s: %v arrived, want %v", alert, got, want)
+		t.Errorf("%s: %v arrived, want %v", alert, got, want)
 	}
 }
 
@@ -286,7 +289,7 @@ func (p *pager) check(alert string, want []int, inFlight map[string]bool) {
 const cellAlerts = 4
 
 // cell is a cell of the matrix: pdagentd, a PagerDuty that fails, and a
-// database.
+// database, all of which a column shares.
 type cell struct {
 	*testing.T
 	*pager
@@ -295,18 +298,23 @@ type cell struct {
 	ready     string
 	pool      *pgxpool.Pool
 	node      *process
+	number    int
 	sent      map[string]int // how many events of an alert were acknowledged
 	inFlight  map[string]bool
 }
 
-func newCell(t *testing.T, program string) *cell {
-	t.Helper()
-	return newCellOn(t, program, pgtest.URL(t))
+// of returns the next cell of a column, with alerts of its own.
+func (c *cell) of(t *testing.T) *cell {
+	c.T, c.sent, c.inFlight = t, map[string]int{}, map[string]bool{}
+	c.number++
+	return c
 }
 
-func newCellOn(t *testing.T, program, database string) *cell {
+func (c *cell) alert(i int) string { return fmt.Sprintf("cell%d-alert%d", c.number, i) }
+
+func newCell(t *testing.T, program, database string) *cell {
 	t.Helper()
-	c := &cell{T: t, pager: newPager(t), program: program, sent: map[string]int{}, inFlight: map[string]bool{}}
+	c := &cell{T: t, pager: newPager(t), program: program}
 	c.file = settings(t, fmt.Sprintf(`
 database: { url: '%s' }
 pagerduty: { events_url: https://%s }
@@ -346,7 +354,7 @@ func (c *cell) post(times int) {
 	c.Helper()
 	for range times {
 		for i := range cellAlerts {
-			alert := fmt.Sprint("alert-", i)
+			alert := c.alert(i)
 			if !postEvent(c.Context(), c.url, alert, c.sent[alert]+1) {
 				c.Fatalf("event %d of %s was not acknowledged", c.sent[alert]+1, alert)
 			}
@@ -392,12 +400,15 @@ func (c *cell) until(query string) {
 func (c *cell) left() string {
 	var text *string
 	err := c.pool.QueryRow(c.Context(), `SELECT string_agg(format('%s#%s %s %s %s', dedup_key, e.summary, d.state, d.held_by, d.last_error), E'\n' ORDER BY seq)
-		FROM deliveries d JOIN events e USING (dedup_key) WHERE e.id = d.event_id`).Scan(&text)
+		FROM deliveries d JOIN events e USING (dedup_key) WHERE e.id = d.event_id AND state <> 'delivered'`).Scan(&text)
 	if err != nil || text == nil {
 		return fmt.Sprint(err)
 	}
 	return *text
 }
+
+// own is what is true of the cell's own deliveries.
+func (c *cell) own() string { return fmt.Sprintf(`dedup_key LIKE 'cell%d-%%'`, c.number) }
 
 // settled waits until all that was acknowledged is delivered or dead.
 func (c *cell) settled() {
@@ -406,7 +417,7 @@ func (c *cell) settled() {
 	for _, n := range c.sent {
 		total += n
 	}
-	c.until(fmt.Sprintf(`SELECT count(*) >= %d AND bool_and(state IN ('delivered', 'dead')) FROM deliveries`, total))
+	c.until(fmt.Sprintf(`SELECT count(*) >= %d AND bool_and(state IN ('delivered', 'dead')) FROM deliveries WHERE `, total) + c.own())
 }
 
 // fail goes through a cell: some events before the fault, some while it lasts,
@@ -416,6 +427,7 @@ func (c *cell) fail(fault string) {
 	c.post(1)
 	c.settled()
 	c.begin(fault)
+	defer c.end()
 	c.post(2)
 	switch fault {
 	case slow:
@@ -423,9 +435,9 @@ func (c *cell) fail(fault string) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	case cannotBeTrue:
-		c.until(`SELECT count(*) > 0 FROM deliveries WHERE state = 'held' AND last_error LIKE 'no TLS with %'`)
+		c.until(`SELECT count(*) > 0 FROM deliveries WHERE state = 'held' AND last_error LIKE 'no TLS with %' AND ` + c.own())
 	default:
-		c.until(`SELECT count(*) >= 3 FROM attempts WHERE error IS NOT NULL`)
+		c.until(`SELECT count(*) >= 3 FROM attempts JOIN deliveries d ON d.id = delivery_id WHERE error IS NOT NULL AND ` + c.own())
 	}
 	if c.program != "" {
 		c.restart()
@@ -476,11 +488,11 @@ func (c *cell) conclude(fault string) {
 			}
 			numbers = append(numbers, i)
 		}
-		c.check(alert, numbers, c.inFlight)
+		c.check(c.T, alert, numbers, c.inFlight)
 	}
 	if fault == rejects {
-		want = `SELECT bool_and(last_status = 400 AND last_error LIKE '%{"status":"no"}') FROM deliveries WHERE state = 'dead'`
+		want = `SELECT bool_and(last_status = 400 AND last_error LIKE '%{"status":"no"}') FROM deliveries WHERE state = 'dead' AND ` + c.own()
 	}
 	c.until(want)
-	c.until(fmt.Sprintf(`SELECT count(*) = %d FROM deliveries WHERE state = 'dead'`, dead))
+	c.until(fmt.Sprintf(`SELECT count(*) = %d FROM deliveries WHERE state = 'dead' AND `, dead) + c.own())
 }
