@@ -305,6 +305,7 @@ type cell struct {
 
 // of returns the next cell of a column, with alerts of its own.
 func (c *cell) of(t *testing.T) *cell {
+	t.Helper()
 	c.T, c.sent, c.inFlight = t, map[string]int{}, map[string]bool{}
 	c.number++
 	return c

@@ -36,8 +36,8 @@ func (c *config) validate() error {
 	if given := c.PagerDuty.EventsURL; given != sandboxURL && !isURL(given) {
 		faults = append(faults, fmt.Errorf("pagerduty.events_url: %q is no URL; write %s, or %s for the built-in stand-in", given, mendURL(given), sandboxURL))
 	}
-	if base, path := withoutEndpoint(c.PagerDuty.EventsURL); path != "" {
-		faults = append(faults, fmt.Errorf("pagerduty.events_url: ends with %s, which is added for each event; write %s", path, base))
+	if u, err := url.Parse(c.PagerDuty.EventsURL); err == nil && strings.HasSuffix(u.Hostname(), ".pagerduty.com") && strings.Trim(u.Path, "/") != "" {
+		faults = append(faults, fmt.Errorf("pagerduty.events_url: has a path, but each event has its own; write %s://%s", u.Scheme, u.Host))
 	}
 	if err := validAddress(c.Sandbox.Listen); err != nil {
 		faults = append(faults, fmt.Errorf("sandbox.listen: %q is no address and port; write %s", c.Sandbox.Listen, orElse(mendListener("sandbox.listen", c.Sandbox.Listen), c.Sandbox.Listen, "127.0.0.1:8082")))
@@ -56,17 +56,6 @@ func orElse(mended, given, standard string) string {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http")
-}
-
-// withoutEndpoint returns a URL without the endpoint of PagerDuty's that it ends
-// with, and that endpoint, without a key in it; empty: it ends with none.
-func withoutEndpoint(events string) (base, path string) {
-	for _, path := range []string{"/v2/enqueue", "/v2/change/enqueue", "/x-ere", "/integration", "/generic/2010-04-15", "/nagios/2010-04-15"} {
-		if base, _, found := strings.Cut(events, path); found {
-			return base, path
-		}
-	}
-	return events, ""
 }
 
 func validAddress(s string) error {

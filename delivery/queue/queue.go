@@ -105,8 +105,8 @@ type Queue struct {
 // It opens connections of its own to the same database. Those for River and
 // for admission do not wait for the disk: what the last moment before a power
 // failure loses of them is done again, which sends nothing twice. Close closes
-// them. Events are counted in
-// events (see mapping.NewEventCounter), everything else in r.
+// them. Events are counted in events (see mapping.NewEventCounter), everything
+// else in r.
 func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, sender delivery.Sender, events *prometheus.CounterVec, r prometheus.Registerer, logger *slog.Logger) (*Queue, error) {
 	strict, err := open(ctx, pool, true, 4)
 	if err != nil {
