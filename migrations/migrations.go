@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -27,13 +28,17 @@ var files embed.FS
 // RiverSchema is the schema that River's tables live in.
 const RiverSchema = "river"
 
-// Up applies what the database at url lacks.
+// Up applies what the database at url lacks. A database that a newer program
+// has migrated is left as it is: then the error is a *NewerError.
 func Up(ctx context.Context, url string) error {
 	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	defer pool.Close()
+	if err := refuseNewer(ctx, pool); err != nil {
+		return err
+	}
 	if err := history(ctx, stdlib.OpenDBFromPool(pool)); err != nil {
 		return fmt.Errorf("migrate history: %w", err)
 	}
@@ -53,7 +58,8 @@ func history(ctx context.Context, db *sql.DB) (err error) {
 	if err != nil {
 		return err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	const everySecond, forMinutes = 1, 300
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, forMinutes))
 	if err != nil {
 		return err
 	}
@@ -82,10 +88,7 @@ func river(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+RiverSchema); err != nil {
 		return err
 	}
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
-		Logger: slog.New(slog.DiscardHandler),
-		Schema: RiverSchema,
-	})
+	migrator, err := newMigrator(pool)
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,13 @@ func river(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	_, err = conn.Exec(ctx, tuneRiver)
 	return err
+}
+
+func newMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	return rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
+		Logger: slog.New(slog.DiscardHandler),
+		Schema: RiverSchema,
+	})
 }
 
 // tuneRiver drops the indexes that serve only searches by argument and by
