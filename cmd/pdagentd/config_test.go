@@ -176,8 +176,8 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 			t.Errorf("%v: %d, want %d and %q in\n%s%s", args, got, want, words, stdout.String(), stderr.String())
 		}
 	}
-	f(0, "pdagentd devel (commit ", "version")
-	f(0, "pdagentd devel (commit ", "--version")
+	f(0, "pdagentd devel\ncommit ", "version")
+	f(0, "pdagentd devel\ncommit ", "--version")
 	for _, c := range commands() {
 		f(0, "usage: pdagentd "+c.synopsis()+"\n", "help", c.name)
 		f(0, "usage: pdagentd "+c.synopsis()+"\n", c.name, "--help")

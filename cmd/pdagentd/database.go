@@ -22,9 +22,12 @@ type database struct {
 	url    string
 }
 
-// patience is how long a database of somebody else's may be away when it is to
-// be migrated.
-const patience = 30 * time.Second
+// How long a database of somebody else's may be away when it is to be migrated,
+// and how long it may take to answer. A migration takes the time that it takes.
+const (
+	patience     = 30 * time.Second
+	answerWithin = 10 * time.Second
+)
 
 // openDatabase starts the embedded server and brings it to this version's
 // schema. A configured one may be away: see prepare.
@@ -71,10 +74,19 @@ func (db *database) prepare(ctx context.Context) error {
 	if db.server != nil {
 		return nil // it was, when it started
 	}
-	if err := db.pool.Ping(ctx); err != nil {
+	answer, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := db.pool.Ping(answer); err != nil {
 		return fmt.Errorf("database at %s cannot be reached; check database.url (or DATABASE_URL) and that Postgres is up: %w", db.address(), err)
 	}
 	return migrations.Up(ctx, db.url)
+}
+
+// isNewer tells whether err is that the database is of a newer program, which
+// no waiting changes.
+func isNewer(err error) bool {
+	_, newer := errors.AsType[*migrations.NewerError](err)
+	return newer
 }
 
 func (db *database) address() string {
@@ -109,14 +121,11 @@ func migrateCommand(ctx context.Context, file string, logger *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for err = db.prepare(ctx); err != nil && ctx.Err() == nil; err = db.prepare(ctx) {
+	until := time.Now().Add(patience)
+	for err = db.prepare(ctx); err != nil && !isNewer(err) && time.Now().Before(until); err = db.prepare(ctx) {
 		logger.Warn("the database is not ready and is tried again", "error", err)
-		select {
-		case <-time.After(2 * time.Second):
-		case <-ctx.Done():
-			return errors.Join(err, db.close())
+		if !pause(ctx, 2*time.Second) {
+			break
 		}
 	}
 	if err == nil {

@@ -6,20 +6,21 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // for machines without zone data
 )
 
-// version is set by the build.
-var version = "devel"
+// version and commit are set by the build.
+var (
+	version = "devel"
+	commit  string //nolint:gochecknoglobals // the linker's -X sets nothing else
+)
 
 func main() {
 	boundMemory()
@@ -84,33 +85,8 @@ func commands() []subcommand {
 		explainSubcommand(),
 		replaySubcommand(),
 		queueSubcommand(),
-		{
-			name: "version", short: "say which version this is",
-			long: "Prints the version, the commit that it was built from, and the version of Go.",
-			prepare: func(*flag.FlagSet) func(context.Context, call) error {
-				return func(_ context.Context, in call) error {
-					_, err := fmt.Fprintln(in.stdout, describeBuild())
-					return err
-				}
-			},
-		},
+		versionSubcommand(),
 	}
-}
-
-// describeBuild says which program this is.
-func describeBuild() string {
-	commit, dirty := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = s.Value[:min(len(s.Value), 12)]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = ", changed since"
-			}
-		}
-	}
-	return fmt.Sprintf("pdagentd %s (commit %s%s) %s %s/%s", version, commit, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // newLogger logs text on a terminal and JSON otherwise.

@@ -23,10 +23,13 @@ import (
 //
 // Certificates look after themselves, see ingest.Certificate.
 type reloader struct {
-	config  *config
-	logger  *slog.Logger
-	poll    time.Duration
-	files   contents
+	config *config
+	logger *slog.Logger
+	poll   time.Duration
+	files  contents
+
+	supervisor supervisor // is told when SIGHUP begins a reload, and when that is over
+
 	tables  []string          // files that the rules name
 	tried   [sha256.Size]byte // what was last read, with or without faults
 	results *prometheus.CounterVec
@@ -77,8 +80,10 @@ func (l *reloader) Run(ctx context.Context, swap func(context.Context, *mapping.
 			l.reload(ctx, "the files have changed", swap)
 		}
 	}, func() {
+		l.supervisor.tell("RELOADING=1")
 		l.tried = l.files.sum()
 		l.reload(ctx, "SIGHUP", swap)
+		l.supervisor.tell("READY=1")
 	})
 	return nil
 }

@@ -40,6 +40,8 @@ func runCommand(ctx context.Context, file string, debug bool, stdout, stderr io.
 	if err != nil {
 		return err
 	}
+	a.supervisor = newSupervisor(os.Getenv, logger)
+	a.reloader.supervisor = a.supervisor
 	a.hello(stdout, used)
 	return a.run(ctx)
 }
@@ -51,6 +53,9 @@ type appliance struct {
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	events   *prometheus.CounterVec // by rule and decision
+
+	supervisor supervisor
+	refused    chan error // why the database can never be used
 
 	database *database
 	stand    *sandbox.Sandbox // nil: events go to PagerDuty
@@ -73,7 +78,7 @@ type appliance struct {
 // build makes the appliance ready to run: the database is migrated, and every
 // address is bound. After an error nothing is left running.
 func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, err error) {
-	a = &appliance{config: c, logger: logger, registry: newRegistry()}
+	a = &appliance{config: c, logger: logger, registry: newRegistry(), refused: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -167,13 +172,38 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 		Backoff: queue.Backoff{Initial: c.Delivery.Backoff.Initial, Max: c.Delivery.Backoff.Max},
 		Drain:   20 * time.Second, Version: version, Spool: a.spool, Periodic: a.fetches(),
 		Prepare: func(ctx context.Context) error {
-			if err := a.database.prepare(ctx); err != nil {
+			if err := a.prepareDatabase(ctx); err != nil {
 				return err
 			}
 			return ledger.LoadKeys(ctx)
 		},
 	}, a.database.pool, ledger, a.sender, a.events, a.registry, a.logger)
 	return err
+}
+
+// prepareDatabase brings the database to this version's schema. One that a
+// newer version has migrated ends the appliance: to go on would be to take in
+// what is never delivered.
+func (a *appliance) prepareDatabase(ctx context.Context) error {
+	err := a.database.prepare(ctx)
+	if isNewer(err) {
+		select {
+		case a.refused <- err:
+		default: // it was said before
+		}
+	}
+	return err
+}
+
+// usable returns nil when ctx ends, and an error when the database turns out
+// to be none that can be used.
+func (a *appliance) usable(ctx context.Context) error {
+	select {
+	case err := <-a.refused:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // buildReceivers binds every address.
@@ -255,6 +285,8 @@ func (a *appliance) run(ctx context.Context) error {
 	sinks.Go(func() error { return a.admin.Run(failed) })
 	sinks.Go(func() error { return a.reloader.Run(failed, a.swap) })
 	sinks.Go(func() error { return a.drops.Warn(failed, a.logger) })
+	sinks.Go(func() error { return a.usable(failed) })
+	sinks.Go(func() error { a.supervise(failed); return nil })
 	if a.sandbox != nil {
 		sinks.Go(func() error { return a.sandbox.Run(failed) })
 	}
@@ -263,9 +295,11 @@ func (a *appliance) run(ctx context.Context) error {
 	sources.Go(func() error { return a.syslog.Run(receiving) })
 	sources.Go(func() error { return a.http.Run(receiving) })
 	err := sources.Wait()
+	a.supervisor.tell("STOPPING=1")
 	a.logger.Info("stopping: nothing more is received; what was is committed, and requests in flight end")
 	end()
 	err = errors.Join(err, sinks.Wait())
+	a.supervisor.tell("WATCHDOG=1") // the last: Postgres has that long to stop
 	a.sender.Close()
 	a.tables.Close()
 	a.queue.Close()

@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +17,7 @@ type batcher[T any] struct {
 	weight int64         // a batch is closed when it weighs this much
 	linger time.Duration // how long a batch waits for company; 0: not at all
 
+	turns   atomic.Int64 // how often the loop has looked for a batch
 	wake    chan struct{}
 	mu      sync.Mutex
 	waiting []T
@@ -58,6 +61,7 @@ func (b *batcher[T]) drain(ctx context.Context) {
 
 // take returns the next batch, in the order of add.
 func (b *batcher[T]) take() []T {
+	b.turns.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(len(b.waiting), b.rows)
@@ -70,6 +74,18 @@ func (b *batcher[T]) take() []T {
 		b.waiting = nil
 	}
 	return batch
+}
+
+// turn returns nil as soon as the loop has looked for a batch once more, and an
+// error when ctx ends before.
+func (b *batcher[T]) turn(ctx context.Context) error {
+	for before := b.turns.Load(); b.turns.Load() == before; sleep(ctx, 10*time.Millisecond) {
+		if ctx.Err() != nil {
+			return fmt.Errorf("no batch was begun: %w", context.Cause(ctx))
+		}
+		b.add() // nothing, but it wakes the loop
+	}
+	return nil
 }
 
 // heavy returns how many of the first n items close a batch by their weight.

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestABatcherWorksWhatItHasBeforeItEnds, in the order in which it came and in
@@ -23,4 +25,36 @@ func TestABatcherWorksWhatItHasBeforeItEnds(t *testing.T) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	}
+}
+
+// TestABatcherThatHangsTakesNoTurn: it takes one between any two batches, and
+// none while one hangs.
+func TestABatcherThatHangsTakesNoTurn(t *testing.T) {
+	hang, hangs := make(chan struct{}), make(chan struct{})
+	b := newBatcher(func(_ context.Context, _ []int) {
+		close(hangs)
+		<-hang
+	}, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.run(ctx, ctx)
+	}()
+	if err := b.turn(t.Context()); err != nil {
+		t.Errorf("with nothing to do: %v", err)
+	}
+	b.add(1)
+	<-hangs
+	soon, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	if err := b.turn(soon); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while it hangs: %v", err)
+	}
+	close(hang)
+	if err := b.turn(t.Context()); err != nil {
+		t.Errorf("after it hung: %v", err)
+	}
+	cancel()
+	<-ended
 }

@@ -45,6 +45,12 @@ func (q *Queue) Ready(ctx context.Context) (how string, err error) {
 	return "", err
 }
 
+// Alive returns nil as soon as the loop that makes events durable takes its
+// next batch, or finds none: within milliseconds where there is little to do,
+// else after the batch under way, which Postgres has five seconds for. It
+// returns an error when ctx ends before.
+func (q *Queue) Alive(ctx context.Context) error { return q.commits.turn(ctx) }
+
 func (q *Queue) reachable(ctx context.Context) error {
 	if fault := q.state.commit.Load(); fault != nil {
 		return fmt.Errorf("the last commit failed: %w", *fault)
