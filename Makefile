@@ -2,9 +2,12 @@
 # is set here alone, and everything that builds goes through this file.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=gosnmp_nodebug)
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION := $(shell deploy/version.sh)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 CONFIG  ?= deploy/pdagentd.example.yaml
 TOOL    := go tool -modfile=.ci/tools.mod
+BIN     ?= bin/
+ARCHES  ?= amd64 arm64
 
 # The race detector needs a C compiler; a machine without one tests without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
@@ -14,7 +17,7 @@ FUZZ     ?= .
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: postgres build ## install what is missing, build, and start the appliance
@@ -22,7 +25,7 @@ run: postgres build ## install what is missing, build, and start the appliance
 
 .PHONY: build
 build: ## put pdagentd, pd-send and pd-queue into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/...
 
 .PHONY: test
 test: postgres build ## build, and run every test
@@ -52,6 +55,32 @@ bench: postgres build ## measure, and print a table
 .PHONY: smoke
 smoke: postgres build ## start the appliance, send it what real clients send, and look
 	deploy/smoke.sh
+
+.PHONY: package
+package: ## make dist/*.deb and *.rpm for amd64 and arm64, with their SBOMs
+	@for arch in $(ARCHES); do \
+		GOOS=linux GOARCH=$$arch $(MAKE) --no-print-directory build BIN=dist/linux_$$arch/ && \
+		deploy/package.sh $$arch dist/linux_$$arch $(VERSION) || exit 1; \
+	done
+	@cd dist && sha256sum *.deb *.rpm *.cdx.json >SHA256SUMS && ls -l *.deb *.rpm
+
+.PHONY: package-test
+package-test: ## install, upgrade, remove and purge the package in a root of its own
+	deploy/package-test.sh
+
+.PHONY: reproducible
+reproducible: ## build in two folders, and compare
+	deploy/reproducible.sh
+
+.PHONY: sbom
+sbom: build ## say which modules the programs are made of: dist/pdaltagent_VERSION.cdx.json
+	@mkdir -p dist
+	go run ./deploy/sbom -version $(VERSION) bin/pdagentd bin/pd-send bin/pd-queue >dist/pdaltagent_$(VERSION).cdx.json
+	@echo dist/pdaltagent_$(VERSION).cdx.json
+
+.PHONY: vuln
+vuln: ## look for known faults in what is linked in; needs vuln.go.dev
+	$(TOOL) govulncheck ./cmd/...
 
 .PHONY: postgres
 postgres:

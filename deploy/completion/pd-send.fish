@@ -1,0 +1,17 @@
+# Completion of pd-send for fish.
+complete -c pd-send -f
+complete -c pd-send -s k -l service-key -x -d "the integration key"
+complete -c pd-send -l routing-key -x -d "the same"
+complete -c pd-send -s t -l event-type -x -a "trigger acknowledge resolve" -d "the type"
+complete -c pd-send -s d -l description -x -d "what is wrong"
+complete -c pd-send -s i -l incident-key -x -d "the problem"
+complete -c pd-send -s s -l severity -x -a "critical error warning info" -d "how bad"
+complete -c pd-send -s o -l source -x -d "what is affected"
+complete -c pd-send -s m -l component -x -d "which part"
+complete -c pd-send -s g -l group -x -d "its group"
+complete -c pd-send -s l -l class -x -d "the kind"
+complete -c pd-send -s c -l client -x -d "who noticed"
+complete -c pd-send -s u -l client-url -x -d "its URL"
+complete -c pd-send -s f -l field -x -d "a detail"
+complete -c pd-send -s q -l quiet -d "print errors only"
+complete -c pd-send -s h -l help -d "say more"
