@@ -3,11 +3,11 @@
 # used, upgraded, removed, purged. package-life.sh OLD.deb NEW.deb [EVENTS]
 #
 # Where Postgres' programs, curl, snmptrap and psql are there, the appliance is
-# started as the unit starts it, and EVENTS (500) that wait for PagerDuty go
+# started as the unit starts it, and EVENTS (200) that wait for PagerDuty go
 # through the upgrade.
 set -euo pipefail
 
-old=$1 new=$2 events=${3:-500}
+old=$1 new=$2 events=${3:-200}
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 config=/etc/pdaltagent/pdagentd.yaml
 pid=
@@ -64,6 +64,10 @@ stop() {
 	kill "$pid" && wait "$pid" || fail "pdagentd did not stop cleanly"
 	pid=
 }
+
+# traces lists what on the disk is the package's by its name.
+traces() { find /etc /lib /opt /run /usr /var -xdev '(' -name '*pdaltagent*' -o -name '*pdagentd*' ')' | sort; }
+before=$(traces)
 
 usable=yes
 for program in curl snmptrap psql; do
@@ -149,6 +153,6 @@ grep -q '^  keep: 30d ' $config || fail "to install it again has lost the config
 # Purged: nothing stays but what it says.
 dpkg -P pdaltagent >/tmp/dpkg.log 2>&1 || fail "purge: $(cat /tmp/dpkg.log)"
 grep -q 'removed /etc/pdaltagent and /var/lib/pdaltagent; kept: the user' /tmp/dpkg.log || fail "purge does not say what it does: $(cat /tmp/dpkg.log)"
-is '' find /etc /lib /opt /run /usr /var -xdev '(' -name '*pdaltagent*' -o -name '*pdagentd*' ')' -not -path '/usr/local/*'
+is "$before" traces
 is "$user" id -u pdaltagent
 say "removed, and purged: nothing is left but the user"

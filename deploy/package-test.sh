@@ -4,10 +4,11 @@
 # package-life.sh) in a copy of this machine's root and in a clean one.
 #
 # Both roots are thrown away. The first is an overlay on /, and must work where
-# this runs as root; the second needs debootstrap and Debian's mirror, and is
-# left out, loudly, where these are not to be had within a minute. With CLEAN=full
+# this runs as root; the second needs mmdebstrap and Debian's mirror, and is
+# left out, loudly, where these are not to be had in time. With CLEAN=full
 # Postgres is installed into the clean root, too, so that the appliance runs
-# there; EVENTS is how many deliveries wait during the upgrade.
+# there; EVENTS is how many deliveries wait during the upgrade, and OLD_BIN a folder
+# with the programs of an older version to upgrade from.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,12 +30,12 @@ finish() {
 }
 trap finish EXIT
 
-# The clean root is made while the rest goes on; what debootstrap mounts in it is
+# The clean root is made while the rest goes on; what mmdebstrap mounts in it is
 # seen by nobody else.
 clean() {
-	[[ $(id -u) == 0 ]] && command -v debootstrap >/dev/null || return 1
+	[[ $(id -u) == 0 ]] && command -v mmdebstrap >/dev/null || return 1
 	local mirror=${MIRROR:-http://deb.debian.org/debian}
-	timeout --foreground "${CLEAN_WITHIN:-70}" unshare --mount debootstrap --variant=minbase stable "$work/clean" "$mirror" >"$work/debootstrap.log" 2>&1
+	timeout --foreground "${CLEAN_WITHIN:-80}" unshare --mount mmdebstrap --mode=root --variant=minbase "${SUITE:-stable}" "$work/clean" "$mirror" >"$work/clean.log" 2>&1
 }
 set -m # a process group of its own, which can be ended as a whole
 clean &
@@ -49,7 +50,7 @@ new=$(ls dist/pdaltagent_"${version/-/\~}"_"$arch".deb) rpm=$(ls dist/pdaltagent
 # An older version, whose configuration had another text.
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work" 2>/dev/null
 echo '# The end.' >>"$work/deploy/pdagentd.example.yaml"
-"$work/deploy/package.sh" "$arch" "$PWD/dist/linux_$arch" 0.0.1 >"$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
+"$work/deploy/package.sh" "$arch" "$(realpath "${OLD_BIN:-dist/linux_$arch}")" 0.0.1 >"$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
 old=$work/dist/pdaltagent_0.0.1_$arch.deb
 
 # What the unit may do.
@@ -96,7 +97,7 @@ live() {
 		[ -e "$1/dev/urandom" ] || mount --rbind /dev "$1/dev"
 		mountpoint -q "$1/dev/shm" || { mkdir -p "$1/dev/shm" && mount -t tmpfs tmpfs "$1/dev/shm"; }
 		exec chroot "$1" /bin/bash /tmp/package-life.sh "/tmp/$2" "/tmp/$3" "$4"
-	' live "$1" "$(basename "$old")" "$(basename "$new")" "${EVENTS:-500}"
+	' live "$1" "$(basename "$old")" "$(basename "$new")" "${EVENTS:-200}"
 }
 
 [[ $(id -u) == 0 ]] || fail "the packages were built, but only root can install them into a root of their own: run it as root"
@@ -117,13 +118,13 @@ if wait "$cleaning"; then
 		cp /etc/resolv.conf "$work/clean/etc/"
 		printf '#!/bin/sh\nexit 101\n' >"$work/clean/usr/sbin/policy-rc.d"
 		chmod 755 "$work/clean/usr/sbin/policy-rc.d"
-		chroot "$work/clean" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chroot "$work/clean" sh -euc 'apt-get update -qq && exec "$@"' install env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 			postgresql postgresql-client snmp curl >"$work/apt.log" 2>&1 || fail "apt-get: $(tail -5 "$work/apt.log")"
 	fi
 	live "$work/clean" || fail "the package in a clean root: see above"
 	say "ok"
 else
 	cleaning=
-	say "WARNING: the clean root was LEFT OUT: no debootstrap here, or no mirror: $(tail -1 "$work/debootstrap.log" 2>/dev/null || true)"
+	say "WARNING: the clean root was LEFT OUT: no mmdebstrap here, or no mirror: $(tail -1 "$work/clean.log" 2>/dev/null || true)"
 	say "ok, but for the clean root"
 fi
