@@ -71,9 +71,9 @@ func TestNodesMigrateAtOnce(t *testing.T) {
 	}
 	got := ""
 	err = connect(t, url).QueryRow(t.Context(), `SELECT concat_ws(' ',
-		(SELECT max(version_id) FROM goose_db_version), (SELECT count(*) FROM goose_db_version),
-		(SELECT max(version) FROM river.river_migration), (SELECT count(*) FROM river.river_migration))`).Scan(&got)
-	if want := fmt.Sprint(newest.History, newest.History+1, newest.River, newest.River); err != nil || got != want {
+		(SELECT max(version_id) FROM goose_db_version), (SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version),
+		(SELECT max(version) FROM river.river_migration), (SELECT count(*) - count(DISTINCT version) FROM river.river_migration))`).Scan(&got)
+	if want := fmt.Sprint(newest.History, 0, newest.River, 0); err != nil || got != want {
 		t.Errorf("got %s (%v), want %s", got, err, want)
 	}
 }
