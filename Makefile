@@ -24,7 +24,7 @@ run: postgres build ## install what is missing, build, and start the appliance
 	bin/pdagentd run --config $(CONFIG)
 
 .PHONY: build
-build: ## put pdagentd, pd-send and pd-queue into bin/
+build: ## put pdagentd and the programs beside it into bin/
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/...
 
 .PHONY: test

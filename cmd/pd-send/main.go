@@ -5,44 +5,44 @@
 package main
 
 import (
-	"io"
-	"os"
-	"strings"
+	"time"
+
+	"github.com/pdaltagent/pdaltagent/cmd/internal/sender"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)) }
+func main() { program(sender.Patience).Main() }
 
-const (
-	exitSent   = 0
-	exitUnsent = 1
-	exitUsage  = 2
-)
-
-func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
-	o, err := parse(args, env)
-	switch {
-	case err != nil:
-		complain(stderr, err)
-		say(stderr, "Try 'pd-send --help'.\n")
-		return exitUsage
-	case o.help:
-		say(stdout, "%s", usage())
-		return exitSent
-	}
-	key, err := send(o)
-	if err != nil {
-		complain(stderr, err)
-		return exitUnsent
-	}
-	if !o.quiet {
-		say(stdout, "Event processed. Incident Key: %s\n", key)
-	}
-	return exitSent
+func program(patience time.Duration) *sender.Program {
+	return &sender.Program{Name: "pd-send", Usage: usage(), Patience: patience, Event: parse}
 }
 
-// complain prints each line of an error behind the program's name.
-func complain(stderr io.Writer, err error) {
-	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
-		say(stderr, "pd-send: %s\n", strings.TrimRight(line, "\n"))
+// event is an Events API v2 event.
+type event struct {
+	RoutingKey  string   `json:"routing_key"`
+	EventAction string   `json:"event_action"`
+	DedupKey    string   `json:"dedup_key,omitempty"`
+	Payload     *payload `json:"payload,omitempty"`
+	Client      string   `json:"client,omitempty"`
+	ClientURL   string   `json:"client_url,omitempty"`
+}
+
+type payload struct {
+	Summary       string            `json:"summary"`
+	Source        string            `json:"source"`
+	Severity      string            `json:"severity"`
+	Component     string            `json:"component,omitempty"`
+	Group         string            `json:"group,omitempty"`
+	Class         string            `json:"class,omitempty"`
+	CustomDetails map[string]string `json:"custom_details,omitempty"`
+}
+
+func (o *options) event(details map[string]string) event {
+	e := event{RoutingKey: o.key, EventAction: o.eventType, DedupKey: o.incidentKey, Client: o.client, ClientURL: o.clientURL}
+	if o.description != "" {
+		e.Payload = &payload{
+			Summary: o.description, Source: o.source, Severity: o.severity,
+			Component: o.component, Group: o.group, Class: o.class, CustomDetails: details,
+		}
 	}
+	return e
 }

@@ -1,25 +1,18 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/pdaltagent/pdaltagent/ingest"
-	"github.com/pdaltagent/pdaltagent/ingest/httpevent"
+	"github.com/pdaltagent/pdaltagent/cmd/internal/sender/sendertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +27,7 @@ type outcome struct {
 
 func pdSend(env map[string]string, args ...string) outcome {
 	var stdout, stderr strings.Builder
-	exit := run(args, func(name string) string { return env[name] }, &stdout, &stderr)
+	exit := program(0).Run(args, func(name string) string { return env[name] }, nil, &stdout, &stderr)
 	return outcome{exit, stdout.String(), stderr.String()}
 }
 
@@ -198,9 +191,6 @@ func TestWhatCouldNotBeSentSaysWhatToCheck(t *testing.T) {
 	f(secure.URL, "false", "certificate", "SSL_CERT_FILE", "PDSEND_SKIP_CERT_VERIFY=true")
 	f("https"+strings.TrimPrefix(plain.URL, "http"), "", "this port speaks http: set PDSEND_EVENTS_BASE_URL to "+plain.URL)
 	f("http"+strings.TrimPrefix(secure.URL, "https"), "", "400 Bad Request", "check PDSEND_EVENTS_BASE_URL")
-	if err := unreachable(&url.URL{Host: "nowhere"}, &net.DNSError{Name: "nowhere"}); !strings.Contains(err.Error(), "check the host name") {
-		t.Error(err)
-	}
 
 	answer := func(status int, body string, want ...string) {
 		t.Helper()
@@ -215,54 +205,15 @@ func TestWhatCouldNotBeSentSaysWhatToCheck(t *testing.T) {
 	answer(301, ``, "301 Moved Permanently, but not as pdagentd")
 }
 
-func TestOnlyThisHostsCertificateIsTrustedUnasked(t *testing.T) {
-	f := func(wish, host string, want bool) {
-		t.Helper()
-		if got := skipVerify(wish, host); got != want {
-			t.Errorf("%q %s: %v", wish, host, got)
-		}
-	}
-	f("", "localhost", true)
-	f("", "127.0.0.1", true)
-	f("", "127.9.9.9", true)
-	f("", "::1", true)
-	f("", "edge-1", false)
-	f("", "10.0.0.1", false)
-	f("", "localhost.example.net", false)
-	f("false", "localhost", false)
-	f("False", "127.0.0.1", false)
-	f("true", "edge-1", true)
-	f("1", "10.0.0.1", true)
-}
-
 // TestSendsToTheRealReceiverUnconfigured is pd-send beside pdagentd: the
 // self-signed certificate is no obstacle.
 func TestSendsToTheRealReceiverUnconfigured(t *testing.T) {
-	cert, err := httpevent.SelfSigned(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	received := make(chan string, 1)
-	handler := ingest.HandlerFunc(func(_ context.Context, ms []ingest.Message, done func(ingest.Receipt)) {
-		received <- ms[0].Request.Key.Reveal()
-		done(ingest.Receipt{Events: 1, DedupKey: "made-up"})
-	})
-	r, err := httpevent.New(t.Context(), httpevent.Config{Listen: []string{"https://127.0.0.1:0"}},
-		func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &cert, nil },
-		handler, ingest.NewTally(prometheus.NewRegistry()), nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	env := map[string]string{"PDSEND_EVENTS_BASE_URL": "https://" + r.Addrs()[0].String()}
-	got := pdSend(env, "-k", goodKey, "-t", "trigger", "-d", "disk full")
-	if want := (outcome{0, "Event processed. Incident Key: made-up\n", ""}); got != want || <-received != goodKey {
+	r := sendertest.Listen(t)
+	got := pdSend(map[string]string{"PDSEND_EVENTS_BASE_URL": r.URL}, "-k", goodKey, "-t", "trigger", "-d", "disk full")
+	if want := (outcome{0, "Event processed. Incident Key: made-up\n", ""}); got != want {
 		t.Errorf("%+v", got)
 	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if key, path, _ := r.Next(t); key != goodKey || path != "/v2/enqueue" {
+		t.Errorf("%s got %s", path, key)
 	}
 }

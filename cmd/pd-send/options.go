@@ -4,16 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
-)
 
-const defaultBaseURL = "https://localhost:8443"
+	"github.com/pdaltagent/pdaltagent/cmd/internal/sender"
+)
 
 // options is what the arguments and the environment ask for.
 type options struct {
@@ -31,10 +29,6 @@ type options struct {
 	fields      []string
 	quiet       bool
 	help        bool
-
-	baseURL    *url.URL
-	token      string
-	skipVerify bool
 }
 
 // flags binds o to the command line. --routing-key is PDaltagent's name for
@@ -67,99 +61,41 @@ func usage() string {
 
 Sends one event to pdagentd, which keeps it and delivers it to PagerDuty.
 
-` + new(options).flags().FlagUsages() + `
-Environment:
-  PDSEND_EVENTS_BASE_URL   where to send it (default ` + defaultBaseURL + `)
-  PDSEND_TOKEN             the token, where pdagentd's ingest.http has one
-  PDSEND_SKIP_CERT_VERIFY  true: trust any certificate; false: verify every one.
-                           When it is not set, the certificate of this very host
-                           (localhost, 127.0.0.1, ::1) is trusted, as pdagentd has
-                           a self-signed one, and every other one is verified.
-  SSL_CERT_FILE            PEM file of certificates to trust instead of the system's
-
-Exit status: 0 the event is durable, 1 it could not be sent, 2 wrong usage.
-`
+` + new(options).flags().FlagUsages()
 }
 
-// parse returns what is asked for; its error names every fault.
-func parse(args []string, env func(string) string) (options, error) {
+// parse returns the event that is asked for; its error names every fault.
+func parse(args []string, _ io.Reader) (sender.Event, error) {
 	var o options
 	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
-		return o, err
+		return sender.Event{}, err
 	}
 	if o.help {
-		return o, nil
+		return sender.Event{}, pflag.ErrHelp
 	}
 	if flags.NArg() > 0 {
-		return o, fmt.Errorf("%q belongs to no option: quote a text with spaces", flags.Arg(0))
+		return sender.Event{}, fmt.Errorf("%q belongs to no option: quote a text with spaces", flags.Arg(0))
 	}
-	faults := append(o.faults(), o.environment(env)...)
 	if o.source == "" {
 		o.source, _ = os.Hostname()
 	}
-	return o, errors.Join(faults...)
+	faults, details := o.check()
+	return sender.Event{Path: "/v2/enqueue", Body: o.event(details), Quiet: o.quiet}, errors.Join(faults...)
 }
 
-func (o *options) faults() (faults []error) {
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
+// check returns what is wrong, and the details that the fields give.
+func (o *options) check() (faults sender.Faults, details map[string]string) {
 	types := []string{"trigger", "acknowledge", "resolve"}
 	severities := []string{"critical", "error", "warning", "info"}
-	blank := func(s string) bool { return strings.TrimSpace(s) == "" }
-
-	fault(o.key == "", "-k (--service-key) is required")
-	fault(o.key != "" && !isKey(o.key), "-k (--service-key) must be 32 letters and digits: copy the integration key from PagerDuty")
-	fault(o.eventType == "", "-t (--event-type) is required: trigger, acknowledge or resolve")
 	known := slices.Contains(types, o.eventType)
-	fault(o.eventType != "" && !known, "-t (--event-type) must be trigger, acknowledge or resolve, not %q", o.eventType)
-	fault(o.eventType == "trigger" && blank(o.description), "event type trigger requires -d (--description)")
-	fault(known && o.eventType != "trigger" && o.incidentKey == "", "event type %s requires -i (--incident-key)", o.eventType)
-	fault(!slices.Contains(severities, o.severity), "-s (--severity) must be critical, error, warning or info, not %q", o.severity)
-	for _, field := range o.fields {
-		name, _, ok := strings.Cut(field, "=")
-		fault(!ok || name == "", "-f (--field) must be KEY=VALUE, not %q", field)
-	}
-	return faults
-}
 
-func isKey(s string) bool {
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return len(s) == 32
-}
-
-func (o *options) environment(env func(string) string) []error {
-	base := env("PDSEND_EVENTS_BASE_URL")
-	if base == "" {
-		base = defaultBaseURL
-	}
-	u, err := url.Parse(base)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return []error{fmt.Errorf("PDSEND_EVENTS_BASE_URL %q is no URL: write https://host:8443", base)}
-	}
-	o.baseURL = u
-	o.token = env("PDSEND_TOKEN")
-	o.skipVerify = skipVerify(env("PDSEND_SKIP_CERT_VERIFY"), u.Hostname())
-	return nil
-}
-
-// skipVerify reports whether any certificate will do. What is sent to this very
-// host crosses no network, so its self-signed certificate need not be trusted
-// first.
-func skipVerify(wish, host string) bool {
-	switch strings.ToLower(wish) {
-	case "":
-		ip, err := netip.ParseAddr(host)
-		return host == "localhost" || (err == nil && ip.IsLoopback())
-	case "false", "0", "no":
-		return false
-	}
-	return true
+	faults.Key("-k (--service-key)", o.key)
+	faults.Add(o.eventType == "", "-t (--event-type) is required: trigger, acknowledge or resolve")
+	faults.Add(o.eventType != "" && !known, "-t (--event-type) must be trigger, acknowledge or resolve, not %q", o.eventType)
+	faults.Add(o.eventType == "trigger" && strings.TrimSpace(o.description) == "", "event type trigger requires -d (--description)")
+	faults.Add(known && o.eventType != "trigger" && o.incidentKey == "", "event type %s requires -i (--incident-key)", o.eventType)
+	faults.Add(!slices.Contains(severities, o.severity), "-s (--severity) must be critical, error, warning or info, not %q", o.severity)
+	details = faults.Fields("-f (--field)", o.fields)
+	return faults, details
 }
