@@ -85,6 +85,7 @@ func commands() []subcommand {
 		explainSubcommand(),
 		replaySubcommand(),
 		queueSubcommand(),
+		importSubcommand(),
 		versionSubcommand(),
 	}
 }
