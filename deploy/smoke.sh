@@ -173,4 +173,8 @@ begin
 took=$((($(date +%s%N) - began) / 1000000))
 ((took < 5000)) || fail "ready after $took ms"
 eventually '19' sql "SELECT count(*) FROM deliveries"
-echo "smoke: ready again after $took ms; ok"
+echo "smoke: ready again after $took ms"
+
+# What gear.md has people type on their devices.
+. deploy/gear.sh
+echo "smoke: ok"
