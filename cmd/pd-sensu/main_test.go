@@ -79,3 +79,21 @@ func TestHelp(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func FuzzEvent(f *testing.F) {
+	f.Add([]byte(core))
+	f.Add([]byte(`{"entity":{"metadata":{"name":"web2"}},"check":{"metadata":{"name":"http"},"output":"ok","status":0}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		o := options{key: sendertest.Key}
+		v1, err := o.event(raw)
+		if err != nil {
+			return
+		}
+		if v1.IncidentKey == "" || v1.EventType != "trigger" && v1.EventType != "resolve" {
+			t.Errorf("%+v", v1)
+		}
+		if _, err := json.Marshal(v1); err != nil {
+			t.Error(err)
+		}
+	})
+}

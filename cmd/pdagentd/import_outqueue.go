@@ -149,25 +149,36 @@ type queuedEvent struct {
 	body []byte // what to post
 }
 
-// read returns the event of a file. A trigger that has no incident key gets one
-// that the same file has whenever it is read.
-func (q *outqueue) read(f queuedFile) (e queuedEvent, err error) {
+// read returns the event of a file.
+func (q *outqueue) read(f queuedFile) (queuedEvent, error) {
 	info, err := q.root.Lstat(f.path())
 	if err != nil {
-		return e, err
+		return queuedEvent{}, err
 	}
 	if info.Size() > maxQueued {
-		return e, fmt.Errorf("it has %d octets, and PagerDuty takes at most 524288", info.Size())
+		return queuedEvent{}, fmt.Errorf("it has %d octets, and PagerDuty takes at most 524288", info.Size())
 	}
-	if e.body, err = q.root.ReadFile(f.path()); err != nil {
-		return e, err
+	data, err := q.root.ReadFile(f.path())
+	if err != nil {
+		return queuedEvent{}, err
 	}
+	return parseQueued(f.name, data)
+}
+
+// parseQueued returns the event that data is. A trigger that has no incident
+// key gets one that the file of this name and content has whenever it is read.
+func parseQueued(name string, data []byte) (queuedEvent, error) {
+	e := queuedEvent{body: data}
 	var members map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(e.body, &e), json.Unmarshal(e.body, &members)); err != nil {
+	err := errors.Join(json.Unmarshal(data, &e), json.Unmarshal(data, &members))
+	if err == nil && members == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		return e, fmt.Errorf("it is no JSON of an event: %w", err)
 	}
 	if e.IncidentKey == "" && e.Type == "trigger" {
-		sum := sha256.Sum256(append([]byte(f.name+"\n"), e.body...))
+		sum := sha256.Sum256(append([]byte(name+"\n"), data...))
 		e.IncidentKey = "pdagent-" + hex.EncodeToString(sum[:16])
 		members["incident_key"] = json.RawMessage(strconv.Quote(e.IncidentKey))
 		e.body, err = json.Marshal(members)

@@ -348,6 +348,26 @@ sys.stdin.read()`, filepath.Join(dir, dequeueLock))
 	}
 }
 
+func FuzzQueuedEvent(f *testing.F) {
+	f.Add([]byte(`{"agent":{"queued_by":"pd-send"},"description":"x","details":{},"event_type":"trigger","service_key":"k"}`))
+	f.Add([]byte(`{"event_type":"resolve","incident_key":"a"}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := parseQueued("1700000000000000_k.txt", data)
+		if err != nil {
+			return
+		}
+		again, err := parseQueued("1700000000000000_k.txt", data)
+		if err != nil || again.IncidentKey != e.IncidentKey || e.Type == "trigger" && e.IncidentKey == "" {
+			t.Errorf("%q, then %q: %v", e.IncidentKey, again.IncidentKey, err)
+		}
+		var members map[string]any
+		if err := json.Unmarshal(e.body, &members); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestImportUsage(t *testing.T) {
 	f := func(exit int, want string, args ...string) {
 		t.Helper()
