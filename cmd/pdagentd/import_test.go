@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,7 +86,15 @@ func filesIn(t *testing.T, dir string) (n [4]int) {
 type taker struct {
 	*httptest.Server
 	answer func(incidentKey string) int // the status; 0: none, the connection breaks
-	got    []string                     // incident keys
+
+	mu  sync.Mutex // of got: what a connection broke on may still be handled
+	got []string   // incident keys
+}
+
+func (k *taker) sent() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.got)
 }
 
 func newTaker(t *testing.T, answer func(string) int) *taker {
@@ -99,7 +108,9 @@ func newTaker(t *testing.T, answer func(string) int) *taker {
 		if err := json.Unmarshal(data, &e); err != nil || q.URL.Path != sender.EventsV1 {
 			t.Errorf("%s got %q", q.URL, data)
 		}
+		k.mu.Lock()
 		k.got = append(k.got, e.IncidentKey)
+		k.mu.Unlock()
 		switch status := k.answer(e.IncidentKey); status {
 		case 0:
 			panic(http.ErrAbortHandler)
@@ -183,13 +194,13 @@ func TestImportNeverSendsTwiceWhatWasAnswered(t *testing.T) {
 	if got := imports(t, k.URL, dir); got.Exit != 0 || !strings.HasPrefix(got.Stdout, "3 events handed") {
 		t.Errorf("%+v", got)
 	}
-	if len(k.got) != 6 || k.got[2] != k.got[3] || !strings.HasPrefix(k.got[0], "pdagent-") {
-		t.Fatalf("sent %q", k.got)
+	if len(k.sent()) != 6 || k.sent()[2] != k.sent()[3] || !strings.HasPrefix(k.sent()[0], "pdagent-") {
+		t.Fatalf("sent %q", k.sent())
 	}
-	if distinct := slices.Compact(slices.Sorted(slices.Values(k.got))); len(distinct) != 5 {
-		t.Errorf("sent %q", k.got)
+	if distinct := slices.Compact(slices.Sorted(slices.Values(k.sent()))); len(distinct) != 5 {
+		t.Errorf("sent %q", k.sent())
 	}
-	if got := imports(t, k.URL, dir); got.Exit != 0 || got.Stdout != "0 events handed to "+k.URL+".\n" || len(k.got) != 6 {
+	if got := imports(t, k.URL, dir); got.Exit != 0 || got.Stdout != "0 events handed to "+k.URL+".\n" || len(k.sent()) != 6 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -231,8 +242,8 @@ func TestImportLeavesWhatIsRefused(t *testing.T) {
 			t.Errorf("%q is not said once in %s", part, got.Stderr)
 		}
 	}
-	if got.Exit != 1 || !strings.HasPrefix(got.Stdout, "1 event handed") || cmp.Diff([]string{"bad", "good"}, k.got) != "" {
-		t.Errorf("%+v %q", got, k.got)
+	if got.Exit != 1 || !strings.HasPrefix(got.Stdout, "1 event handed") || cmp.Diff([]string{"bad", "good"}, k.sent()) != "" {
+		t.Errorf("%+v %q", got, k.sent())
 	}
 	if got := filesIn(t, dir); got != [4]int{5, 0, 1, 0} {
 		t.Errorf("the folders have %v", got)
@@ -247,8 +258,8 @@ func TestImportStopsWhereTheNextWouldOvertake(t *testing.T) {
 	enqueue(t, dir, "pdq", 1700000000000002, sendertest.Key, trigger("b"))
 	for _, status := range []int{401, 404, 503, 0} {
 		k := newTaker(t, func(string) int { return status })
-		if got := imports(t, k.URL, dir); got.Exit != 1 || len(k.got) != 1 {
-			t.Errorf("%d: %+v %q", status, got, k.got)
+		if got := imports(t, k.URL, dir); got.Exit != 1 || len(k.sent()) != 1 {
+			t.Errorf("%d: %+v %q", status, got, k.sent())
 		}
 	}
 	if got := filesIn(t, dir); got != [4]int{2, 0, 0, 0} {
@@ -269,8 +280,8 @@ func TestImportEndsBetweenTwoEvents(t *testing.T) {
 	if exit := execute(ctx, []string{"import", "pdagent", dir}, &stdout, &stderr); exit != 1 || !strings.Contains(stderr.String(), "interrupted: run it again") {
 		t.Errorf("%d %s", exit, stderr.String())
 	}
-	if got := filesIn(t, dir); got != [4]int{1, 0, 1, 0} || len(k.got) != 1 {
-		t.Errorf("the folders have %v, and %q was sent", got, k.got)
+	if got := filesIn(t, dir); got != [4]int{1, 0, 1, 0} || len(k.sent()) != 1 {
+		t.Errorf("the folders have %v, and %q was sent", got, k.sent())
 	}
 }
 
@@ -283,8 +294,8 @@ func TestImportTakesWhatIsQueuedMeanwhile(t *testing.T) {
 		}
 		return 200
 	})
-	if got := imports(t, k.URL, dir); got.Exit != 0 || cmp.Diff([]string{"a", "b"}, k.got) != "" {
-		t.Errorf("%+v %q", got, k.got)
+	if got := imports(t, k.URL, dir); got.Exit != 0 || cmp.Diff([]string{"a", "b"}, k.sent()) != "" {
+		t.Errorf("%+v %q", got, k.sent())
 	}
 }
 
@@ -295,8 +306,8 @@ func TestImportDryRunSendsNothing(t *testing.T) {
 	k := newTaker(t, takesAll)
 	got := imports(t, k.URL, dir, "--dry-run", "--dead")
 	want := "2023-11-14T22:13:20Z  trigger      a  a is down\n2023-11-14T22:13:21Z  trigger      b  b is down\n2 events would be handed over.\n"
-	if got != (sendertest.Outcome{Stdout: want}) || len(k.got) > 0 {
-		t.Errorf("%+v %q", got, k.got)
+	if got != (sendertest.Outcome{Stdout: want}) || len(k.sent()) > 0 {
+		t.Errorf("%+v %q", got, k.sent())
 	}
 	if got := filesIn(t, dir); got != [4]int{1, 0, 0, 1} {
 		t.Errorf("the folders have %v", got)
@@ -333,8 +344,8 @@ sys.stdin.read()`, filepath.Join(dir, dequeueLock))
 		t.Fatal(err)
 	}
 	k := newTaker(t, takesAll)
-	if got := imports(t, k.URL, dir); got.Exit != 1 || !strings.Contains(got.Stderr, "systemctl stop pdagent") || len(k.got) > 0 {
-		t.Errorf("%+v %q", got, k.got)
+	if got := imports(t, k.URL, dir); got.Exit != 1 || !strings.Contains(got.Stderr, "systemctl stop pdagent") || len(k.sent()) > 0 {
+		t.Errorf("%+v %q", got, k.sent())
 	}
 	if _, err := os.Stat(filepath.Join(dir, dequeueLock)); err != nil {
 		t.Errorf("the agent's lock was taken away: %v", err)
@@ -343,7 +354,7 @@ sys.stdin.read()`, filepath.Join(dir, dequeueLock))
 	if err := agent.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if got := imports(t, k.URL, dir); got.Exit != 0 || len(k.got) != 1 {
+	if got := imports(t, k.URL, dir); got.Exit != 0 || len(k.sent()) != 1 {
 		t.Errorf("%+v", got)
 	}
 }
