@@ -63,7 +63,9 @@ func importCommand(ctx context.Context, in call, folders []string, dryRun bool) 
 	if err := queue.seize(); err != nil {
 		return err
 	}
-	return errors.Join(i.send(ctx), i.account())
+	err = i.send(ctx)
+	fmt.Fprintf(i.out, "%s handed to %s.\n", count(i.sent, "event"), i.client.Address())
+	return errors.Join(err, i.rest())
 }
 
 // importer hands the events of a queue to a pdagentd.
@@ -72,7 +74,7 @@ type importer struct {
 	folders     []string
 	client      *sender.Client
 	out, errors io.Writer
-	sent        int
+	sent        int             // events that were handed over, or listed
 	left        map[string]bool // files that stay, and were named
 }
 
@@ -138,9 +140,8 @@ func (i *importer) sendFile(ctx context.Context, file queuedFile) error {
 	return i.queue.settle(file)
 }
 
-// account says what was done.
-func (i *importer) account() error {
-	fmt.Fprintf(i.out, "%s handed to %s.\n", count(i.sent, "event"), i.client.Address())
+// rest says what was not handed over.
+func (i *importer) rest() error {
 	if n := i.queue.unfinished(); n > 0 {
 		fmt.Fprintf(i.errors, "pdagentd: tmp has %s that was being written when its writer ended: look whether it is worth sending\n", count(n, "event"))
 	}
@@ -159,8 +160,9 @@ func (i *importer) list() error {
 			i.leave(file.path(), err)
 			continue
 		}
+		i.sent++
 		fmt.Fprintf(i.out, "%s  %-11s  %s  %s\n", file.at.UTC().Format(time.RFC3339), e.Type, e.IncidentKey, e.Description)
 	}
-	fmt.Fprintf(i.out, "%s would be handed over.\n", count(len(files), "event"))
-	return err
+	fmt.Fprintf(i.out, "%s would be handed over.\n", count(i.sent, "event"))
+	return errors.Join(err, i.rest())
 }
