@@ -75,7 +75,7 @@ reproducible: ## build in two folders, and compare
 .PHONY: sbom
 sbom: build ## say which modules the programs are made of: dist/pdaltagent_VERSION.cdx.json
 	@mkdir -p dist
-	go run ./deploy/sbom -version $(VERSION) bin/pdagentd bin/pd-send bin/pd-queue >dist/pdaltagent_$(VERSION).cdx.json
+	go run ./deploy/sbom -version $(VERSION) bin/* >dist/pdaltagent_$(VERSION).cdx.json
 	@echo dist/pdaltagent_$(VERSION).cdx.json
 
 .PHONY: vuln

@@ -85,7 +85,7 @@ is /usr/sbin/nologin bash -c 'getent passwd pdaltagent | cut -d: -f7'
 user=$(id -u pdaltagent)
 ((user < 1000)) || fail "pdaltagent is no system user: $user"
 pdagentd check >/tmp/check 2>&1 || fail "check: $(cat /tmp/check)"
-for page in pdagentd.1 pd-send.1 pd-queue.1 pdaltagent-rules.5; do
+for page in pdagentd.1 pd-send.1 pd-queue.1 pd-nagios.1 pd-sensu.1 pd-zabbix.1 pdaltagent-rules.5; do
 	dpkg -L pdaltagent | grep -qx "/usr/share/man/man${page##*.}/$page.gz" || fail "no manual page $page"
 done
 if command -v deb-systemd-helper >/dev/null; then

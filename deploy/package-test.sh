@@ -62,7 +62,7 @@ fi
 
 # What the packages hold.
 dpkg-deb -c "$new" >"$work/list"
-for file in /usr/bin/pdagentd /usr/bin/pd-send /usr/bin/pd-queue /etc/pdaltagent/pdagentd.yaml /etc/pdaltagent/rules.d/10-standard-traps.yaml \
+for file in /usr/bin/pdagentd /usr/bin/pd-send /usr/bin/pd-queue /usr/bin/pd-nagios /usr/bin/pd-sensu /usr/bin/pd-zabbix /etc/pdaltagent/pdagentd.yaml /etc/pdaltagent/rules.d/10-standard-traps.yaml \
 	/etc/pdaltagent/mibs/ /lib/systemd/system/pdagentd.service /usr/lib/sysusers.d/pdaltagent.conf /usr/lib/sysctl.d/60-pdaltagent.conf \
 	/usr/share/man/man1/pdagentd.1.gz /usr/share/man/man5/pdaltagent-rules.5.gz /usr/share/bash-completion/completions/pd-send \
 	/usr/share/zsh/vendor-completions/_pdagentd /usr/share/fish/vendor_completions.d/pd-queue.fish /usr/share/doc/pdaltagent/sbom.cdx.json; do

@@ -12,7 +12,7 @@ stage=dist/stage
 umask 022
 rm -rf $stage
 mkdir -p $stage/bin $stage/man
-cp "$2/pdagentd" "$2/pd-send" "$2/pd-queue" $stage/bin/
+cp "$2/pdagentd" "$2/pd-send" "$2/pd-queue" "$2/pd-nagios" "$2/pd-sensu" "$2/pd-zabbix" $stage/bin/
 for page in deploy/man/*; do
 	gzip -9n <"$page" >"$stage/man/$(basename "$page").gz"
 done

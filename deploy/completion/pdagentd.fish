@@ -1,9 +1,9 @@
 # Completion of pdagentd for fish.
-set -l commands run check migrate sandbox mib explain replay queue version help
+set -l commands run check migrate sandbox mib explain replay queue import version help
 complete -c pdagentd -f
 complete -c pdagentd -n "not __fish_seen_subcommand_from $commands" -a "$commands"
 complete -c pdagentd -n "__fish_seen_subcommand_from help" -a "$commands"
-complete -c pdagentd -n "not __fish_seen_subcommand_from sandbox version help" -l config -r -F -d "the configuration"
+complete -c pdagentd -n "not __fish_seen_subcommand_from sandbox import version help" -l config -r -F -d "the configuration"
 complete -c pdagentd -n "not __fish_seen_subcommand_from help" -l help -d "say more"
 complete -c pdagentd -n "__fish_seen_subcommand_from run migrate" -l debug -d "log at debug level, too"
 complete -c pdagentd -n "__fish_seen_subcommand_from sandbox" -l listen -x -d "where to listen"
@@ -27,6 +27,8 @@ complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l older -x -d "only
 complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l newer -x -d "only newer"
 complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l limit -x -d "no more than"
 complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l all -d "all of them"
-complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l dry-run -d "change nothing"
+complete -c pdagentd -n "__fish_seen_subcommand_from queue import" -l dry-run -d "change nothing"
+complete -c pdagentd -n "__fish_seen_subcommand_from import" -l dead -d "dead ones, too"
+complete -c pdagentd -n "__fish_seen_subcommand_from import" -a "pdagent (__fish_complete_directories)"
 complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l yes -d "do remove"
 complete -c pdagentd -n "__fish_seen_subcommand_from queue" -l why -x -d "kept with it"

@@ -14,7 +14,7 @@ _pdagentd() {
 	--state) _pdaltagent_words held queued delivered dead cancelled && return ;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_pdaltagent_words run check migrate sandbox mib explain replay queue version help --config
+		_pdaltagent_words run check migrate sandbox mib explain replay queue import version help --config
 		return
 	fi
 	case $command in
@@ -31,8 +31,14 @@ _pdagentd() {
 	replay) _pdaltagent_words --since --rules --examples --json --config --help ;;
 	queue) _pdaltagent_words list show retry cancel purge --state --route --alert --error --older --newer --limit \
 		--all --dry-run --yes --why --json --config --help ;;
+	import)
+		case " ${COMP_WORDS[*]} " in
+		*" pdagent "*) [[ ${COMP_WORDS[COMP_CWORD]} == -* ]] && _pdaltagent_words --dry-run --dead --help || _pdaltagent_files ;;
+		*) _pdaltagent_words pdagent --dry-run --dead --help ;;
+		esac
+		;;
 	version) _pdaltagent_words --json --help ;;
-	help) _pdaltagent_words run check migrate sandbox mib explain replay queue version ;;
+	help) _pdaltagent_words run check migrate sandbox mib explain replay queue import version ;;
 	esac
 }
 
