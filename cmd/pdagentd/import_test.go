@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -176,10 +177,9 @@ func TestImportNeverSendsTwiceWhatWasAnswered(t *testing.T) {
 	for n := range int64(5) {
 		enqueue(t, dir, "pdq", 1700000000000000+n, sendertest.Key, map[string]any{"event_type": "trigger", "description": "same", "details": map[string]any{}})
 	}
-	calls := 0
+	var calls atomic.Int64
 	k := newTaker(t, func(string) int {
-		calls++
-		if calls == 3 {
+		if calls.Add(1) == 3 {
 			return 0 // taken, perhaps
 		}
 		return 200
