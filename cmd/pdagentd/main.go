@@ -86,6 +86,7 @@ func commands() []subcommand {
 		replaySubcommand(),
 		queueSubcommand(),
 		importSubcommand(),
+		healthSubcommand(),
 		versionSubcommand(),
 	}
 }
