@@ -193,22 +193,36 @@ func (h *History) LoadKeys(ctx context.Context) error {
 	return err
 }
 
-// Waiting counts the deliveries of each state that still need something: held,
-// queued and dead.
-func (h *History) Waiting(ctx context.Context) (map[delivery.State]int64, error) {
-	counts := map[delivery.State]int64{delivery.Held: 0, delivery.Queued: 0, delivery.Dead: 0}
-	rows, err := h.pool.Query(ctx, `SELECT state, count(*) FROM deliveries WHERE state IN ('held', 'queued') GROUP BY state
-		UNION ALL SELECT 'dead', count(*) FROM deliveries WHERE state = 'dead'`)
+// Waiting counts what still needs something.
+func (h *History) Waiting(ctx context.Context) (delivery.Waiting, error) {
+	w := delivery.Waiting{
+		States:  map[delivery.State]int64{delivery.Held: 0, delivery.Queued: 0, delivery.Dead: 0},
+		Backlog: map[mapping.Severity]delivery.Backlog{mapping.Critical: {}, mapping.Error: {}, mapping.Warning: {}, mapping.Info: {}},
+	}
+	rows, err := h.pool.Query(ctx, `SELECT state, severity, coalesce(held_by, 'route') IN ('route', 'alert'), count(*), min(received_at)
+			FROM deliveries WHERE state IN ('held', 'queued') GROUP BY 1, 2, 3
+		UNION ALL SELECT 'dead', '', false, count(*), NULL FROM deliveries WHERE state = 'dead'`)
 	if err != nil {
-		return nil, err
+		return w, err
 	}
 	var (
-		state delivery.State
-		n     int64
+		state    delivery.State
+		severity mapping.Severity
+		due      bool
+		n        int64
+		oldest   *time.Time
 	)
-	_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error {
-		counts[state] = n
+	_, err = pgx.ForEachRow(rows, []any{&state, &severity, &due, &n, &oldest}, func() error {
+		w.States[state] += n
+		if !due {
+			return nil
+		}
+		b := w.Backlog[severity]
+		if b.Deliveries += n; b.Oldest.IsZero() || oldest.Before(b.Oldest) {
+			b.Oldest = *oldest
+		}
+		w.Backlog[severity] = b
 		return nil
 	})
-	return counts, err
+	return w, err
 }

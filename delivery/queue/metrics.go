@@ -42,8 +42,7 @@ func newMetrics(events *prometheus.CounterVec, r prometheus.Registerer, ledger L
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200},
 		}, []string{"severity"}),
 	}
-	r.MustRegister(m.commitSeconds, m.commitBatch, m.attempts, m.seconds, &waiting{ledger: ledger, desc: prometheus.NewDesc(
-		"pdaltagent_deliveries", "Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil)},
+	r.MustRegister(m.commitSeconds, m.commitBatch, m.attempts, m.seconds, newWaiting(ledger),
 		&windowSizes{windows: w, desc: prometheus.NewDesc(
 			"pdaltagent_route_window", "Deliveries of a route that may be outstanding at once.", []string{"route"}, nil)},
 		&pauses{windows: w, desc: prometheus.NewDesc("pdaltagent_route_paused",
@@ -130,39 +129,64 @@ func (m *metrics) attempted(a *delivery.Attempt) {
 // costs Postgres a hundredth of its time: with a million deliveries that wait
 // to be counted, that is every few seconds.
 type waiting struct {
-	ledger Ledger
-	desc   *prometheus.Desc
+	ledger                   Ledger
+	deliveries, backlog, age *prometheus.Desc
 
-	mu     sync.Mutex
-	counts map[delivery.State]int64
-	fresh  time.Time // until when counts are
+	mu    sync.Mutex
+	found delivery.Waiting
+	fresh time.Time // until when found is
 }
 
-// Describe is prometheus.Collector's.
-func (w *waiting) Describe(ch chan<- *prometheus.Desc) { ch <- w.desc }
-
-// Collect is prometheus.Collector's. Without an answer from the database in
-// two seconds there is no figure.
-func (w *waiting) Collect(ch chan<- prometheus.Metric) {
-	for state, n := range w.count() {
-		ch <- prometheus.MustNewConstMetric(w.desc, prometheus.GaugeValue, float64(n), string(state))
+func newWaiting(ledger Ledger) *waiting {
+	return &waiting{
+		ledger: ledger,
+		deliveries: prometheus.NewDesc("pdaltagent_deliveries",
+			"Deliveries that need something still: held, queued, or dead.", []string{"state"}, nil),
+		backlog: prometheus.NewDesc("pdaltagent_backlog",
+			"Deliveries that wait for their alert, their route or their attempt, and for no gate.", []string{"severity"}, nil),
+		age: prometheus.NewDesc("pdaltagent_backlog_age_seconds",
+			"Since when the oldest of the backlog is received; 0: there is none.", []string{"severity"}, nil),
 	}
 }
 
-func (w *waiting) count() map[delivery.State]int64 {
+// Describe is prometheus.Collector's.
+func (w *waiting) Describe(ch chan<- *prometheus.Desc) {
+	ch <- w.deliveries
+	ch <- w.backlog
+	ch <- w.age
+}
+
+// Collect is prometheus.Collector's. Without an answer from the database in
+// two seconds there are no figures.
+func (w *waiting) Collect(ch chan<- prometheus.Metric) {
+	found := w.ask()
+	for state, n := range found.States {
+		ch <- prometheus.MustNewConstMetric(w.deliveries, prometheus.GaugeValue, float64(n), string(state))
+	}
+	for severity, b := range found.Backlog {
+		age := time.Duration(0)
+		if b.Deliveries > 0 {
+			age = max(0, time.Since(b.Oldest)) // other nodes' clocks may be ahead
+		}
+		ch <- prometheus.MustNewConstMetric(w.backlog, prometheus.GaugeValue, float64(b.Deliveries), string(severity))
+		ch <- prometheus.MustNewConstMetric(w.age, prometheus.GaugeValue, age.Seconds(), string(severity))
+	}
+}
+
+func (w *waiting) ask() delivery.Waiting {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	began := time.Now()
 	if began.Before(w.fresh) {
-		return w.counts
+		return w.found
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	counts, err := w.ledger.Waiting(ctx)
+	found, err := w.ledger.Waiting(ctx)
 	if err != nil {
-		return nil
+		return delivery.Waiting{}
 	}
 	now := time.Now()
-	w.counts, w.fresh = counts, now.Add(100*now.Sub(began))
-	return counts
+	w.found, w.fresh = found, now.Add(100*now.Sub(began))
+	return found
 }

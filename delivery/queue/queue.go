@@ -46,7 +46,7 @@ type Ledger interface {
 	Release(ctx context.Context, conn *pgx.Conn, now time.Time) (freed []string, more bool, err error)
 	Expire(ctx context.Context, conn *pgx.Conn, now time.Time, admit func(route string, id uuid.UUID) bool) (c delivery.Committed, more bool, err error)
 	Over(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
-	Waiting(ctx context.Context) (map[delivery.State]int64, error)
+	Waiting(ctx context.Context) (delivery.Waiting, error)
 	Maintain(ctx context.Context, now time.Time) error
 }
 

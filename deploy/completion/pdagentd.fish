@@ -1,5 +1,5 @@
 # Completion of pdagentd for fish.
-set -l commands run check migrate sandbox mib explain replay queue import version help
+set -l commands run check migrate sandbox mib explain replay queue health import version help
 complete -c pdagentd -f
 complete -c pdagentd -n "not __fish_seen_subcommand_from $commands" -a "$commands"
 complete -c pdagentd -n "__fish_seen_subcommand_from help" -a "$commands"

@@ -14,7 +14,7 @@ _pdagentd() {
 	--state) _pdaltagent_words held queued delivered dead cancelled && return ;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_pdaltagent_words run check migrate sandbox mib explain replay queue import version help --config
+		_pdaltagent_words run check migrate sandbox mib explain replay queue health import version help --config
 		return
 	fi
 	case $command in
@@ -37,8 +37,9 @@ _pdagentd() {
 		*) _pdaltagent_words pdagent --dry-run --dead --help ;;
 		esac
 		;;
+	health) _pdaltagent_words --config --help ;;
 	version) _pdaltagent_words --json --help ;;
-	help) _pdaltagent_words run check migrate sandbox mib explain replay queue import version ;;
+	help) _pdaltagent_words run check migrate sandbox mib explain replay queue health import version ;;
 	esac
 }
 

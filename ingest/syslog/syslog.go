@@ -11,6 +11,7 @@ package syslog
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,6 +136,17 @@ func (r *Receiver) Sockets() map[string]*ingest.UDP {
 		}
 	}
 	return sockets
+}
+
+// Certificate returns what its tls listeners show, as tls.Config has it; nil
+// where there is no such listener.
+func (r *Receiver) Certificate() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	for _, l := range r.listeners {
+		if s, ok := l.(*streamListener); ok && s.tls != nil {
+			return s.tls.GetCertificate
+		}
+	}
+	return nil
 }
 
 // Connections is how many TCP and TLS connections are open, those included
