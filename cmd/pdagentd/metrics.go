@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pdaltagent/pdaltagent/delivery/spool"
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
@@ -19,6 +20,14 @@ func readiness(ready func() (string, error)) prometheus.Collector {
 		}
 		return 1
 	})
+}
+
+// spoolLimit returns a gauge of what the spool may hold.
+func spoolLimit(s *spool.Spool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pdaltagent_spool_max_bytes",
+		Help: "How many bytes the spool may hold: spool.max_bytes.",
+	}, func() float64 { return float64(s.MaxBytes()) })
 }
 
 // certificates collects until when what is shown to senders is valid: what

@@ -240,7 +240,7 @@ func (a *appliance) buildReceivers(ctx context.Context) (err error) {
 	}, func() float64 { return float64(a.syslog.Truncated()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "pdaltagent_syslog_connections",
 		Help: "Open connections of syslog senders.",
-	}, func() float64 { return float64(a.syslog.Connections()) }), readiness(a.ready), certificates{
+	}, func() float64 { return float64(a.syslog.Connections()) }), readiness(a.ready), spoolLimit(a.spool), certificates{
 		ingest.HTTP: certificate, ingest.Syslog: a.syslog.Certificate(),
 	})
 	return nil

@@ -144,6 +144,9 @@ func (s *Spool) Len() (events int, bytes int64) {
 	return int(s.events.Load()), s.bytes.Load()
 }
 
+// MaxBytes returns how much it may hold.
+func (s *Spool) MaxBytes() int64 { return s.config.MaxBytes }
+
 // Damaged returns how many stretches of damaged records were set aside since
 // Open.
 func (s *Spool) Damaged() int { return int(s.damaged.Load()) }
