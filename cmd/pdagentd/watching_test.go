@@ -95,7 +95,7 @@ func TestWatching(t *testing.T) {
 }
 
 // metricLine is a metric in deploy/watching.md: its name and its labels.
-var metricLine = regexp.MustCompile("(?m)^\\| `(pdaltagent_[a-z_]+)` \\|([^|]*)\\|") //nolint:gochecknoglobals // constant
+var metricLine = regexp.MustCompile("(?m)^\\| `(pdaltagent_[a-z_]+)` \\|([^|]*)\\|")
 
 // awaited are the poller's, which reports when it runs.
 func awaited(name string) bool { return strings.HasPrefix(name, "pdaltagent_poll_") }
