@@ -82,6 +82,10 @@ sbom: build ## say which modules the programs are made of: dist/pdaltagent_VERSI
 vuln: ## look for known faults in what is linked in; needs vuln.go.dev
 	$(TOOL) govulncheck ./cmd/...
 
+.PHONY: manifests
+manifests: build ## check the Kubernetes manifests
+	cd deploy/kubernetes/check && go test -count=1 ./...
+
 .PHONY: postgres
 postgres:
 	@deploy/postgres.sh
