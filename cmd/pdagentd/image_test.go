@@ -208,9 +208,12 @@ func imageRoot(t *testing.T) string {
 		case from == "/src/bin/":
 			from = bin + "/."
 		case from == "/empty/":
-			sh(t, ".", "mkdir -p '"+to+"'")
+			if !slices.Contains(stages[0], "RUN mkdir -p /empty/pdaltagent") {
+				t.Fatal("/empty/pdaltagent is not made")
+			}
+			sh(t, ".", "mkdir -p '"+to+"/pdaltagent'")
 			if owner, ok := strings.CutPrefix(words[2], "--chown="); ok {
-				sh(t, ".", "chown "+owner+" '"+to+"'")
+				sh(t, ".", "chown "+owner+" '"+to+"/pdaltagent'")
 			}
 			continue
 		case strings.HasPrefix(from, "/src/"):
