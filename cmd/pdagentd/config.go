@@ -8,6 +8,7 @@ import (
 
 	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/delivery/selfwatch"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/ingest/fetch"
 	"github.com/pdaltagent/pdaltagent/ingest/httpevent"
@@ -30,6 +31,7 @@ type config struct {
 	Delivery     deliveryConfig         `yaml:"delivery"`
 	Spool        spoolConfig            `yaml:"spool"`
 	History      historyConfig          `yaml:"history"`
+	Self         selfwatch.Config       `yaml:"self"`
 	Admin        adminConfig            `yaml:"admin"`
 	Sandbox      sandboxConfig          `yaml:"sandbox"`
 
@@ -118,6 +120,7 @@ func defaults() *config {
 		Backoff: backoffConfig{Initial: time.Second, Max: 5 * time.Minute}, Collapse: true,
 	}
 	c.History.Keep = 2160 * time.Hour
+	c.Self = selfwatch.Defaults()
 	c.Admin.Listen = "http://127.0.0.1:8081"
 	c.Sandbox.Listen = "127.0.0.1:8082"
 	return c

@@ -37,7 +37,7 @@ func findOrphans(ctx context.Context, pool *pgxpool.Pool, rules *mapping.Rules) 
 	ctx, cancel := context.WithTimeout(ctx, firstWithin)
 	defer cancel()
 	rows, err := pool.Query(ctx, `SELECT rule, count(*)::int, min(first_at) FROM alerts
-		WHERE status <> 'resolved' AND rule NOT IN ('', 'storm') GROUP BY rule ORDER BY rule`)
+		WHERE status <> 'resolved' AND rule NOT IN ('', 'storm', 'self') GROUP BY rule ORDER BY rule`)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/pagerduty"
 	"github.com/pdaltagent/pdaltagent/delivery/queue"
 	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
+	"github.com/pdaltagent/pdaltagent/delivery/selfwatch"
 	"github.com/pdaltagent/pdaltagent/delivery/spool"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/ingest/fetch"
@@ -52,6 +53,7 @@ type appliance struct {
 	config   *config
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	own      *prometheus.Registry   // the part of it that selfwatch looks at
 	events   *prometheus.CounterVec // by rule and decision
 
 	supervisor supervisor
@@ -63,6 +65,7 @@ type appliance struct {
 	sender   *pagerduty.Sender
 	spool    *spool.Spool
 	queue    *queue.Queue
+	self     *selfwatch.Watch
 	tally    *ingest.Tally
 	fetch    *fetch.Fetcher
 	mapper   *mapping.Mapper
@@ -78,7 +81,7 @@ type appliance struct {
 // build makes the appliance ready to run: the database is migrated, and every
 // address is bound. After an error nothing is left running.
 func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, err error) {
-	a = &appliance{config: c, logger: logger, registry: newRegistry(), refused: make(chan error, 1)}
+	a = &appliance{config: c, logger: logger, registry: newRegistry(), own: prometheus.NewRegistry(), refused: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -94,7 +97,7 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 	if a.database, err = openDatabase(ctx, c, logger); err != nil {
 		return a, err
 	}
-	a.tally = ingest.NewTally(a.registry)
+	a.tally = ingest.NewTally(a.watched())
 	if a.fetch, err = fetch.New(c.Ingest.Fetch, ingest.HandlerFunc(a.handle), a.tally, logger); err != nil {
 		return a, fmt.Errorf("ingest.%w", err)
 	}
@@ -103,7 +106,7 @@ func build(ctx context.Context, c *config, logger *slog.Logger) (a *appliance, e
 	}
 	a.tables = newQueryTables(a.database.pool, a.registry, logger)
 	a.tables.Use(ctx, nil, rules)
-	a.mapper = mapping.NewMapper(rules, a.queue, a.tally, a.events, a.registry, logger)
+	a.mapper = mapping.NewMapper(rules, a.queue, a.tally, a.events, a.watched(), logger)
 	return a, a.buildReceivers(ctx)
 }
 
@@ -178,6 +181,7 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 			return ledger.LoadKeys(ctx)
 		},
 	}, a.database.pool, ledger, a.sender, a.events, a.registry, a.logger)
+	a.buildSelfwatch(ledger)
 	return err
 }
 
@@ -234,7 +238,8 @@ func (a *appliance) buildReceivers(ctx context.Context) (err error) {
 		return fmt.Errorf("ingest.http: %w", err)
 	}
 	a.drops = drops{a.snmp.Sockets(), a.syslog.Sockets()}
-	a.registry.MustRegister(a.drops, prometheus.NewCounterFunc(prometheus.CounterOpts{
+	a.watched().MustRegister(a.drops)
+	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "pdaltagent_syslog_truncated_total",
 		Help: "Syslog lines cut at ingest.syslog.max_message_bytes.",
 	}, func() float64 { return float64(a.syslog.Truncated()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -286,6 +291,7 @@ func (a *appliance) run(ctx context.Context) error {
 	sinks.Go(func() error { return a.queue.Run(failed) })
 	sinks.Go(func() error { return a.admin.Run(failed) })
 	sinks.Go(func() error { return a.reloader.Run(failed, a.swap) })
+	sinks.Go(func() error { return a.self.Run(failed) })
 	sinks.Go(func() error { return a.drops.Warn(failed, a.logger) })
 	sinks.Go(func() error { return a.usable(failed) })
 	sinks.Go(func() error { a.supervise(failed); return nil })

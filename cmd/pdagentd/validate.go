@@ -25,6 +25,7 @@ func (c *config) validate() error {
 		under("ingest.http", c.Ingest.HTTP.Validate()),
 		under("ingest", c.Ingest.Fetch.Validate()),
 		under("delivery", c.Delivery.validate()),
+		under("self", c.validateSelf()),
 		under("admin", c.Admin.validate()),
 	}
 	if c.Node == "" {
