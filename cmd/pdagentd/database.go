@@ -37,6 +37,9 @@ func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databas
 		if err := os.MkdirAll(c.DataDir, 0o755); err != nil { //nolint:gosec // the server's own user must get through
 			return nil, fmt.Errorf("data_dir: %w", err)
 		}
+		if err := notMoved(c.DataDir); err != nil {
+			return nil, err
+		}
 		server, err := embedded.Start(ctx, embedded.Config{DataDir: c.DataDir}, logger)
 		if err != nil {
 			return nil, fmt.Errorf("embedded postgres: %w", err)

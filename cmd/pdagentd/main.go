@@ -81,6 +81,7 @@ func commands() []subcommand {
 				return func(ctx context.Context, in call) error { return sandboxCommand(ctx, *address, in.stdout) }
 			},
 		},
+		moveSubcommand(),
 		mibSubcommand(),
 		explainSubcommand(),
 		replaySubcommand(),

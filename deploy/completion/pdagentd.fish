@@ -1,11 +1,12 @@
 # Completion of pdagentd for fish.
-set -l commands run check migrate sandbox mib explain replay queue health import version help
+set -l commands run check migrate move sandbox mib explain replay queue health import version help
 complete -c pdagentd -f
 complete -c pdagentd -n "not __fish_seen_subcommand_from $commands" -a "$commands"
 complete -c pdagentd -n "__fish_seen_subcommand_from help" -a "$commands"
 complete -c pdagentd -n "not __fish_seen_subcommand_from sandbox import version help" -l config -r -F -d "the configuration"
 complete -c pdagentd -n "not __fish_seen_subcommand_from help" -l help -d "say more"
 complete -c pdagentd -n "__fish_seen_subcommand_from run migrate" -l debug -d "log at debug level, too"
+complete -c pdagentd -n "__fish_seen_subcommand_from move" -l to -x -d "an empty database"
 complete -c pdagentd -n "__fish_seen_subcommand_from sandbox" -l listen -x -d "where to listen"
 complete -c pdagentd -n "__fish_seen_subcommand_from mib" -a "list show rules convert"
 complete -c pdagentd -n "__fish_seen_subcommand_from explain replay queue version" -l json -d "print JSON"

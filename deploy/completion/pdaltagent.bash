@@ -14,12 +14,13 @@ _pdagentd() {
 	--state) _pdaltagent_words held queued delivered dead cancelled && return ;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_pdaltagent_words run check migrate sandbox mib explain replay queue health import version help --config
+		_pdaltagent_words run check migrate move sandbox mib explain replay queue health import version help --config
 		return
 	fi
 	case $command in
 	run | migrate) _pdaltagent_words --config --debug --help ;;
 	check) _pdaltagent_words --config --help ;;
+	move) _pdaltagent_words --to --config --help ;;
 	sandbox) _pdaltagent_words --listen --help ;;
 	mib)
 		case " ${COMP_WORDS[*]} " in
@@ -39,7 +40,7 @@ _pdagentd() {
 		;;
 	health) _pdaltagent_words --config --help ;;
 	version) _pdaltagent_words --json --help ;;
-	help) _pdaltagent_words run check migrate sandbox mib explain replay queue health import version ;;
+	help) _pdaltagent_words run check migrate move sandbox mib explain replay queue health import version ;;
 	esac
 }
 
