@@ -3,6 +3,7 @@ package migrations_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -39,6 +40,12 @@ func TestCopyIsAllOrNothing(t *testing.T) {
 		t.Fatal("what cannot be written was copied")
 	}
 	do(target, `ALTER TABLE sender_keys DROP CONSTRAINT full_disk`)
+	do(target, `CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`)
+	do(target, `CREATE TRIGGER swallow BEFORE INSERT ON alerts FOR EACH ROW EXECUTE FUNCTION swallow()`)
+	if _, err := migrations.Copy(t.Context(), from, to); err == nil || !strings.Contains(err.Error(), "table alerts: 1 rows were read, and 0 are there") {
+		t.Errorf("what did not arrive is not missed: %v", err)
+	}
+	do(target, `DROP TRIGGER swallow ON alerts`)
 	copied, err := migrations.Copy(t.Context(), from, to) // would refuse what is not empty
 	if err != nil {
 		t.Fatal(err)

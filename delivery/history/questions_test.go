@@ -194,6 +194,9 @@ func TestTheReadmesQuestionsAreAnswered(t *testing.T) {
 				return
 			}
 			a := p.ask(t, q[1])
+			if !strings.Contains(a.plan, checks[i].index) {
+				t.Errorf("%s is not used: %s", checks[i].index, a.plan)
+			}
 			if wrong := checks[i].right(a.rows); wrong != "" {
 				t.Error(wrong)
 			}
@@ -207,11 +210,13 @@ func TestTheReadmesQuestionsAreAnswered(t *testing.T) {
 }
 
 // check is what is right about the answer to a question, and which tables may
-// be read as a whole for it. Without right it is something that is done.
+// be read as a whole for it, or which index must be used. Without right it is
+// something that is done.
 type check struct {
 	question string
 	right    func(rows [][]any) (wrong string)
 	whole    []string
+	index    string
 }
 
 func (p *past) checks() []check {
@@ -231,7 +236,7 @@ func (p *past) checks() []check {
 		{question: "What is open, and since when", right: of(p.events / 10 / 50)},
 		{question: "What waits, and for what", right: p.waits},
 		{question: "What was dead-lettered, and why", right: of(min(100, p.events/1000))},
-		{question: "What went wrong in the last hour", right: p.wrong},
+		{question: "What went wrong in the last hour", right: p.wrong, index: "_started_at_idx"},
 		{question: "time, so that the primary key", right: p.delays},
 		{question: "The noisiest rules", right: p.noisy, whole: today},
 		{question: "The noisiest devices", right: p.loud, whole: today},

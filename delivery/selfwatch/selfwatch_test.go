@@ -138,7 +138,8 @@ func TestWhatIsSoOpensAtTheSecondLook(t *testing.T) {
 	f(func(d *desk) { d.record.Oldest = map[string]time.Time{"lab": d.now.Add(-time.Hour)} }, "trigger self/backlog error noc")
 	d := newDesk(t)
 	d.record.Oldest = map[string]time.Time{"lab": d.now.Add(2*d.config.Every - d.config.Backlog)}
-	d.looks(2) // as old as it may be
+	d.looks(3) // at the second it is as old as it may be
+	d.looks(1, "trigger self/backlog error noc")
 }
 
 // TestALastingTroubleIsToldNowAndThen, so that its alert does not resolve by
@@ -181,7 +182,10 @@ func TestADatabaseThatIsAwayIsNoAnswer(t *testing.T) {
 	d.record.Dead = []delivery.DeadLetters{{Route: "lab", Count: 1}}
 	d.looks(1, "trigger self/dead error noc")
 	d.record.Dead, d.fault = nil, errors.New("away")
-	d.looks(25)
+	d.looks(quietLooks + 5)
+	d.fault = nil
+	d.looks(quietLooks - 1)
+	d.fault = errors.New("away")
 	d.node.Spooled = 5
 	d.looks(2, openSpool)
 	d.fault = nil
@@ -189,6 +193,18 @@ func TestADatabaseThatIsAwayIsNoAnswer(t *testing.T) {
 	d.node.Spooled = 0
 	d.looks(1, "resolve self/dead error noc")
 	d.looks(quietLooks-1, overSpool)
+}
+
+// TestAResolveThatIsUnderWayIsNotToldAgain: until it is committed its alert is
+// open on record.
+func TestAResolveThatIsUnderWayIsNotToldAgain(t *testing.T) {
+	d := newDesk(t)
+	open := []delivery.OpenAlert{{DedupKey: "self/dead", Route: "noc", Severity: "error"}}
+	d.record.Open = slices.Clone(open)
+	d.looks(quietLooks, "resolve self/dead error noc")
+	d.record.Open = slices.Clone(open)
+	d.looks(5)
+	d.looks(int(refresh/d.config.Every), "resolve self/dead error noc") // it was lost
 }
 
 // TestWhatTheQueueRefusesIsToldAgain.
