@@ -25,6 +25,7 @@ type troubled struct {
 	answer  atomic.Int64 // to what lab sends; 0: the sandbox's own
 	config  string
 	web     string
+	end     func() // stops the appliance
 }
 
 const labKey = "fedcba9876543210fedcba9876543210"
@@ -54,10 +55,17 @@ func newTroubled(t *testing.T) *troubled {
 	x.config = settings(t, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { noc: { key: %s }, lab: { key: %s } }\ndefault_route: noc\n"+
 		"database: { url: '%s' }\nself: { route: noc, every: 100ms, backlog: 2s }", front.URL, testKey, labKey, x.outage.database.URL()))
 	rewrite(t, x.config, `../../deploy/rules.d`, rules)
-	x.appliance = begin(t, x.config)
+	x.begin(t)
+	t.Cleanup(func() { x.end() })
+	return x
+}
+
+// begin starts the appliance.
+func (x *troubled) begin(t *testing.T) {
+	t.Helper()
+	x.appliance, x.end = beginStoppable(t, x.config)
 	x.eventually(t, "true", `SELECT count(*) > 3 FROM pg_class WHERE relname LIKE 'attempts_2%'`) // its database is ready
 	x.web = "http://" + x.http.Addrs()[0].String()
-	return x
 }
 
 // send posts an event on the route lab.
@@ -125,9 +133,21 @@ func TestTheApplianceTellsOfItsOwnTrouble(t *testing.T) {
 		x.outage.start(t)
 		x.hears(t, "self/test/spool", "trigger error, resolve error")
 	})
-	x.eventually(t, "self/backlog resolved 1\nself/dead resolved 1\nself/test/rules resolved 1\nself/test/spool resolved 1",
-		`SELECT a.dedup_key, a.status, count(*) FILTER (WHERE e.action = 'trigger' AND e.decision = 'queued')
-		FROM alerts a JOIN events e ON e.alert_id = a.id WHERE a.rule = 'self' AND e.protocol = 'self' GROUP BY 1, 2 ORDER BY 1`)
+	t.Run("it was restarted while its alert was open", func(t *testing.T) {
+		x.answer.Store(http.StatusBadRequest)
+		x.send(t, "refused, too")
+		x.hears(t, "self/dead", "trigger error, resolve error, trigger error")
+		x.answer.Store(0)
+		x.end()
+		x.begin(t)
+		if got := runQueue(t, x.config, "retry", "--route", "lab"); got.status != 0 {
+			t.Fatal(got.stderr)
+		}
+		x.hears(t, "self/dead", "trigger error, resolve error, trigger error, resolve error")
+	})
+	x.eventually(t, "self/backlog resolved true\nself/dead resolved true\nself/test/rules resolved true\nself/test/spool resolved true",
+		`SELECT a.dedup_key, a.status, count(*) FILTER (WHERE e.action = 'trigger') = count(*) FILTER (WHERE e.action = 'resolve')
+		FROM alerts a JOIN events e ON e.alert_id = a.id AND e.decision = 'queued' WHERE a.rule = 'self' AND e.protocol = 'self' GROUP BY 1, 2 ORDER BY 1`)
 }
 
 // TestFiguresAreThoseOfTheMetrics, and what was lost is told.

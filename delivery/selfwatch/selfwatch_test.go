@@ -259,14 +259,14 @@ func TestAnAlertSaysWhatToDo(t *testing.T) {
 			t.Errorf("%s: %s\n%s", key, e.Summary, told.Payload.Details)
 		}
 	}
-	f("self/edge-1/spool", "edge-1: 1234 events wait on disk", `"max_bytes":10`)
-	f("self/edge-1/lost", "edge-1: 1 messages were lost", `"messages":1`)
+	f("self/edge-1/spool", "edge-1: events wait on disk (1234), since", `"max_bytes":10`)
+	f("self/edge-1/lost", "edge-1: messages were lost (1), since", `"messages":1`)
 	f("self/edge-1/damage", "spool was damaged", `"since_start":1`)
-	f("self/edge-1/drops", "dropped 17 datagrams of b, d, c and 1 more", `"b":9`)
+	f("self/edge-1/drops", "dropped datagrams (17) of b, d, c and 1 more", `"b":9`)
 	f("self/edge-1/rules", "(ios-link)", `"ios-link":2`)
 	f("self/edge-1/reload", "'pdagentd check'", "linkDwon")
 	f("self/backlog", "more than 10m0s on lab: ", `"lab":"1h0m0s"`)
-	f("self/dead", "3 deliveries were given up in the last 10m0s, on lab, noc: ", `rejected with 400: no`)
+	f("self/dead", "deliveries were given up (3 in the last 10m0s), on lab, noc: ", `rejected with 400: no`)
 }
 
 // TestWithoutARouteNothingIsAsked.

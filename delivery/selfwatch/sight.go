@@ -31,7 +31,7 @@ func (s *sight) spool() *delivery.Trouble {
 	}
 	t := delivery.Trouble{
 		Severity: mapping.Error,
-		Summary: fmt.Sprintf("%s: %d events wait on disk, since Postgres does not take them: bring it up, or look at what keeps it busy; they are sent then",
+		Summary: fmt.Sprintf("%s: events wait on disk (%d), since Postgres does not take them: bring it up, or look at what keeps it busy; they are sent then",
 			s.name, s.node.Spooled),
 		Details: map[string]any{"events": s.node.Spooled, "bytes": s.node.SpoolBytes, "max_bytes": s.node.SpoolMax},
 	}
@@ -48,7 +48,7 @@ func (s *sight) lost() *delivery.Trouble {
 	}
 	return &delivery.Trouble{
 		Severity: mapping.Critical,
-		Summary:  fmt.Sprintf("%s: %d messages were lost, since neither Postgres nor the spool took them: bring Postgres up, and make room under data_dir", s.name, n),
+		Summary:  fmt.Sprintf("%s: messages were lost (%d), since neither Postgres nor the spool took them: bring Postgres up, and make room under data_dir", s.name, n),
 		Details:  map[string]any{"messages": n, "since_start": s.node.Lost},
 	}
 }
@@ -71,7 +71,7 @@ func (s *sight) drops() *delivery.Trouble {
 	}
 	return &delivery.Trouble{
 		Severity: mapping.Error,
-		Summary: fmt.Sprintf("%s: the kernel has dropped %d datagrams of %s, since more came than could be taken: the log says what helps",
+		Summary: fmt.Sprintf("%s: the kernel has dropped datagrams (%d) of %s, since more came than could be taken: the log says what helps",
 			s.name, sum(dropped), names(dropped)),
 		Details: map[string]any{"datagrams": dropped, "since_start": s.node.Drops},
 	}
@@ -131,7 +131,7 @@ func (s *sight) dead() *delivery.Trouble {
 	}
 	return &delivery.Trouble{
 		Severity: mapping.Error,
-		Summary: fmt.Sprintf("%d deliveries were given up in the last %s, on %s: 'pdagentd queue list --state dead' says why; mend it, and have them sent with 'pdagentd queue retry'",
+		Summary: fmt.Sprintf("deliveries were given up (%d in the last %s), on %s: 'pdagentd queue list --state dead' says why; mend it, and have them sent with 'pdagentd queue retry'",
 			sum(dead), Recent, names(dead)),
 		Details: details,
 	}
