@@ -9,6 +9,7 @@ import (
 	"github.com/pdaltagent/pdaltagent/cmd/internal/site"
 	"github.com/pdaltagent/pdaltagent/delivery"
 	"github.com/pdaltagent/pdaltagent/delivery/selfwatch"
+	"github.com/pdaltagent/pdaltagent/delivery/webhook"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/ingest/fetch"
 	"github.com/pdaltagent/pdaltagent/ingest/httpevent"
@@ -29,6 +30,7 @@ type config struct {
 	Rules        []string               `yaml:"rules"`
 	MIBs         []string               `yaml:"mibs"`
 	Delivery     deliveryConfig         `yaml:"delivery"`
+	Webhooks     webhook.Config         `yaml:"webhooks"`
 	Spool        spoolConfig            `yaml:"spool"`
 	History      historyConfig          `yaml:"history"`
 	Self         selfwatch.Config       `yaml:"self"`
@@ -46,7 +48,11 @@ type databaseConfig struct {
 }
 
 type pagerdutyConfig struct {
-	EventsURL string `yaml:"events_url"`
+	EventsURL    string        `yaml:"events_url"`
+	APIURL       string        `yaml:"api_url"` // of the REST API; empty: see apiURL
+	APIToken     ingest.Secret `yaml:"api_token"`
+	APITokenFile string        `yaml:"api_token_file"`
+	APITokenEnv  string        `yaml:"api_token_env"`
 }
 
 type routeConfig struct {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
@@ -48,6 +50,7 @@ func fromEnvironment(c *config, env func(string) (string, bool)) (faults mapping
 		c.Ingest.SNMP.Communities = []ingest.Secret{ingest.Secret(community)}
 	}
 	c.trapRules = trapRules(get("PDAGENTD_SNMP_SUMMARY"), get("PDAGENTD_SNMP_SEVERITY"), get("PDAGENTD_SNMP_ROUTING_KEY") != "")
+	webhooksFromEnvironment(c, get, fault)
 	is := func(name string) (on bool) {
 		value := get(name)
 		if value == "" {
@@ -61,7 +64,42 @@ func fromEnvironment(c *config, env func(string) (string, bool)) (faults mapping
 	}
 	c.debug = is("PDAGENTD_DEBUG")
 	c.scrub = is("PDAGENTD_SCRUB_PII")
+	if is("PDAGENTD_GET_ALL_LOG_ENTRIES") {
+		c.Webhooks.AllLogEntries, origins["webhooks.all_log_entries"] = true, "PDAGENTD_GET_ALL_LOG_ENTRIES"
+	}
 	return faults
+}
+
+// webhooksFromEnvironment sets what is about PagerDuty's log entries.
+func webhooksFromEnvironment(c *config, get func(string) string, fault func(variable, format string, args ...any)) {
+	origins := c.document.origins
+	if token := get("PDAGENTD_API_TOKEN"); token != "" {
+		c.PagerDuty.APIToken, origins["pagerduty.api_token"] = ingest.Secret(token), "PDAGENTD_API_TOKEN"
+	}
+	if url := get("PDAGENTD_WEBHOOK_DEST_URL"); url != "" {
+		c.Webhooks.URL, origins["webhooks.url"] = url, "PDAGENTD_WEBHOOK_DEST_URL"
+	}
+	for variable, to := range map[string]any{"PDAGENTD_WEBHOOK_SERVICES_LIST": &c.Webhooks.Services, "PDAGENTD_WEBHOOK_CONFIG_JSON": &c.Webhooks.Config} {
+		if text := get(variable); text != "" {
+			if err := json.Unmarshal([]byte(text), to); err != nil {
+				fault(variable, `is not what it should be, such as %s: %v`, map[bool]string{true: `["PXXXXXX"]`, false: `{"name": "value"}`}[to == any(&c.Webhooks.Services)], err)
+			}
+		}
+	}
+	origins["webhooks.services"], origins["webhooks.config"] = "PDAGENTD_WEBHOOK_SERVICES_LIST", "PDAGENTD_WEBHOOK_CONFIG_JSON"
+	for variable, to := range map[string]*time.Duration{"PDAGENTD_POLLING_INTERVAL_SECONDS": &c.Webhooks.Every, "PDAGENTD_KEEP_ACTIVITY_SECONDS": &c.Webhooks.Keep} {
+		text := get(variable)
+		if text == "" {
+			continue
+		}
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			fault(variable, "%q is no number of seconds; write 10, or another one", text)
+			continue
+		}
+		*to = time.Duration(seconds) * time.Second
+	}
+	origins["webhooks.every"], origins["webhooks.keep"] = "PDAGENTD_POLLING_INTERVAL_SECONDS", "PDAGENTD_KEEP_ACTIVITY_SECONDS"
 }
 
 // scrubRules is a rule file with every mask that is built in.

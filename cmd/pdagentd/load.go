@@ -27,6 +27,11 @@ func loadConfig(file string, env func(string) (string, bool)) (c *config, used s
 	c.document = d
 	faults := fromEnvironment(c, env)
 	faults = append(faults, d.decode(c)...)
+	if d.has("pagerduty.api_token_file") || d.has("pagerduty.api_token_env") {
+		if d.origins["pagerduty.api_token"] != "" && !d.has("pagerduty.api_token") {
+			c.PagerDuty.APIToken = "" // the environment's
+		}
+	}
 	if url, ok := env("DATABASE_URL"); ok && url != "" {
 		c.Database.URL = url
 	}

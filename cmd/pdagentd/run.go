@@ -22,6 +22,7 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
 	"github.com/pdaltagent/pdaltagent/delivery/selfwatch"
 	"github.com/pdaltagent/pdaltagent/delivery/spool"
+	"github.com/pdaltagent/pdaltagent/delivery/webhook"
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/ingest/fetch"
 	"github.com/pdaltagent/pdaltagent/ingest/httpevent"
@@ -63,6 +64,7 @@ type appliance struct {
 	stand    *sandbox.Sandbox // nil: events go to PagerDuty
 	sandbox  *server          // where stand listens
 	sender   *pagerduty.Sender
+	webhooks *webhook.Sender
 	spool    *spool.Spool
 	queue    *queue.Queue
 	self     *selfwatch.Watch
@@ -149,17 +151,7 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	eventsURL := c.PagerDuty.EventsURL
-	if eventsURL == sandboxURL {
-		a.stand = sandbox.New(sandbox.Config{})
-		if a.sandbox, err = listen(ctx, "sandbox.listen", c.Sandbox.Listen, nil, a.stand); err != nil {
-			return err
-		}
-		eventsURL = "http://" + a.sandbox.Addr().String()
-	}
-	a.sender, err = pagerduty.New(pagerduty.Config{
-		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
-	}, routes, a.logger)
+	sender, standIn, err := a.buildSenders(ctx, routes)
 	if err != nil {
 		return err
 	}
@@ -170,19 +162,48 @@ func (a *appliance) buildDelivery(ctx context.Context) error {
 	if a.spool, err = spool.Open(spool.Config{Dir: filepath.Join(c.DataDir, "spool"), MaxBytes: c.Spool.MaxBytes}, a.logger); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
+	poller, err := a.newPoller(ledger, standIn)
+	if err != nil {
+		return err
+	}
 	a.queue, err = queue.New(ctx, queue.Config{
 		Node: c.Node, Schema: migrations.RiverSchema, Workers: c.Delivery.Workers, GiveUpAfter: c.Delivery.GiveUpAfter,
 		Backoff: queue.Backoff{Initial: c.Delivery.Backoff.Initial, Max: c.Delivery.Backoff.Max},
-		Drain:   20 * time.Second, Version: version, Spool: a.spool, Periodic: a.fetches(),
+		Drain:   20 * time.Second, Version: version, Spool: a.spool, Periodic: append(a.fetches(), poller.periodic()...),
 		Prepare: func(ctx context.Context) error {
 			if err := a.prepareDatabase(ctx); err != nil {
 				return err
 			}
 			return ledger.LoadKeys(ctx)
 		},
-	}, a.database.pool, ledger, a.sender, a.events, a.registry, a.logger)
+	}, a.database.pool, ledger, sender, a.events, a.registry, a.logger)
 	a.buildSelfwatch(ledger)
 	return err
+}
+
+// buildSenders makes what deliveries are sent by, and starts the built-in
+// stand-in for PagerDuty where that is used: at the URL that it returns.
+func (a *appliance) buildSenders(ctx context.Context, routes *delivery.Routes) (to delivery.Sender, standIn string, err error) {
+	c := a.config
+	eventsURL := c.PagerDuty.EventsURL
+	if eventsURL == sandboxURL {
+		a.stand = sandbox.New(sandbox.Config{})
+		if a.sandbox, err = listen(ctx, "sandbox.listen", c.Sandbox.Listen, nil, a.stand); err != nil {
+			return nil, "", err
+		}
+		standIn = "http://" + a.sandbox.Addr().String()
+		eventsURL = standIn
+	}
+	a.sender, err = pagerduty.New(pagerduty.Config{
+		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
+	}, routes, a.logger)
+	if err != nil {
+		return nil, "", err
+	}
+	a.webhooks, err = webhook.NewSender(webhook.SenderConfig{
+		Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, Version: version,
+	}, c.Webhooks.Destinations())
+	return senders{a.sender, a.webhooks}, standIn, err
 }
 
 // prepareDatabase brings the database to this version's schema. One that a
@@ -309,6 +330,7 @@ func (a *appliance) run(ctx context.Context) error {
 	err = errors.Join(err, sinks.Wait())
 	a.supervisor.tell("WATCHDOG=1") // the last: Postgres has that long to stop
 	a.sender.Close()
+	a.webhooks.Close()
 	a.tables.Close()
 	a.queue.Close()
 	err = errors.Join(err, a.spool.Close(), a.database.close())

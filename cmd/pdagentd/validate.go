@@ -26,6 +26,7 @@ func (c *config) validate() error {
 		under("ingest", c.Ingest.Fetch.Validate()),
 		under("delivery", c.Delivery.validate()),
 		under("self", c.validateSelf()),
+		under("webhooks", c.Webhooks.Validate()),
 		under("admin", c.Admin.validate()),
 	}
 	if c.Node == "" {
@@ -36,6 +37,12 @@ func (c *config) validate() error {
 	}
 	if given := c.PagerDuty.EventsURL; given != sandboxURL && !isURL(given) {
 		faults = append(faults, fmt.Errorf("pagerduty.events_url: %q is no URL; write %s, or %s for the built-in stand-in", given, mendURL(given), sandboxURL))
+	}
+	if given := c.PagerDuty.APIURL; given != "" && !isURL(given) {
+		faults = append(faults, fmt.Errorf("pagerduty.api_url: %q is no URL; write %s", given, strings.Replace(mendURL(given), "//events.", "//api.", 1)))
+	}
+	if p := c.PagerDuty; given(string(p.APIToken), p.APITokenFile, p.APITokenEnv) > 1 {
+		faults = append(faults, errors.New("pagerduty.api_token: give only one of api_token, api_token_file and api_token_env"))
 	}
 	if u, err := url.Parse(c.PagerDuty.EventsURL); err == nil && strings.HasSuffix(u.Hostname(), ".pagerduty.com") && strings.Trim(u.Path, "/") != "" {
 		faults = append(faults, fmt.Errorf("pagerduty.events_url: has a path, but each event has its own; write %s://%s", u.Scheme, u.Host))

@@ -49,6 +49,9 @@ const payloadWithCount = `CASE WHEN jsonb_typeof(coalesce(e.payload #> '{payload
 // are read.
 func (h *History) showKeys(ctx context.Context, found []*delivery.Delivery) error {
 	for _, d := range found {
+		if delivery.IsWebhook(d.Route) {
+			continue // has no key
+		}
 		route, ok := h.routes.Lookup(d.Route)
 		if !ok {
 			if err := h.LoadKeys(ctx); err != nil {
@@ -90,6 +93,9 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 	q.Queue("BEGIN")
 	if len(ended) > 0 {
 		q.Queue(`SELECT FROM alerts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, flat(ended))
+	}
+	if told := endedWebhooks(attempts); len(told) > 0 {
+		q.Queue(lockIncidents, flat(told))
 	}
 	queueAttempts(&q, attempts)
 	if jobs := given(attempts); len(jobs) > 0 && h.config.End != "" {

@@ -45,6 +45,7 @@ type Ledger interface {
 	Crowded(ctx context.Context) ([]string, error)
 	Release(ctx context.Context, conn *pgx.Conn, now time.Time) (freed []string, more bool, err error)
 	Expire(ctx context.Context, conn *pgx.Conn, now time.Time, admit func(route string, id uuid.UUID) bool) (c delivery.Committed, more bool, err error)
+	Record(ctx context.Context, conn *pgx.Conn, p delivery.Poll) (freed []string, err error)
 	Over(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 	Waiting(ctx context.Context) (delivery.Waiting, error)
 	Maintain(ctx context.Context, now time.Time) error

@@ -151,10 +151,14 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 	switch {
 	case errors.As(err, &isBusy):
 		a.Status, a.Response, a.State = isBusy.Status, isBusy.Answer, delivery.Held
+		if delivery.IsWebhook(a.Delivery.Route) && q.isOld(a.Delivery) {
+			a.State = delivery.Dead
+			q.giveUp(a)
+		}
 		return verdict{busy, isBusy.After}
 	case errors.As(err, &isRejected):
 		a.Status, a.Response, a.State = isRejected.Status, isRejected.Answer, delivery.Dead
-		q.logger.Error("delivery is dead: PagerDuty will not take it as it is",
+		q.logger.Error("delivery is dead: it will not be taken as it is",
 			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "status", a.Status, "error", a.Error)
 		return verdict{kind: refused}
 	case errors.As(err, &isFailed):
@@ -165,10 +169,9 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 	default:
 		a.Unsure = !errors.As(err, &isUnsent)
 	}
-	if q.config.GiveUpAfter > 0 && time.Since(a.Delivery.ReceivedAt) > q.config.GiveUpAfter {
+	if q.isOld(a.Delivery) {
 		a.State = delivery.Dead
-		q.logger.Error("delivery is dead: given up after delivery.give_up_after",
-			"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "attempts", a.Number, "error", a.Error)
+		q.giveUp(a)
 		return v
 	}
 	if v.kind == untrusted {
@@ -178,4 +181,15 @@ func (q *Queue) judge(a *delivery.Attempt, answer delivery.Answer, err error) ve
 	a.State = delivery.Queued
 	v.after = q.config.Backoff.after(a.Number)
 	return v
+}
+
+// isOld reports whether a delivery that fails is given up. PagerDuty, busy as
+// it may be, has enough one day; a webhook's receiver may say so for ever.
+func (q *Queue) isOld(d *delivery.Delivery) bool {
+	return q.config.GiveUpAfter > 0 && time.Since(d.ReceivedAt) > q.config.GiveUpAfter
+}
+
+func (q *Queue) giveUp(a *delivery.Attempt) {
+	q.logger.Error("delivery is dead: given up after delivery.give_up_after",
+		"delivery_id", a.Delivery.ID, "route", a.Delivery.Route, "attempts", a.Number, "error", a.Error)
 }

@@ -78,11 +78,8 @@ func (p Payload) Webhook() (mapping.Webhook, error) {
 	return mapping.Webhook{Type: p.Type, At: p.At, Body: body, Payload: p.Body}, nil
 }
 
-// Route returns what delivery.Delivery.Route is for a webhook to d. No
-// configured route has a slash.
-func (d Destination) Route() string { return routeOf(d.Name) }
-
-func routeOf(name string) string { return "webhook/" + name }
+// Route returns what delivery.Delivery.Route is for a webhook to d.
+func (d Destination) Route() string { return delivery.WebhookRoute(d.Name) }
 
 // ID returns the id of the payload that d is sent about an entry: a UUIDv5
 // (RFC 9562 section 5.5) of both. It is the delivery's, too.

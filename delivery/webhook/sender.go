@@ -124,7 +124,7 @@ func (s *Sender) Close() {
 func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answer, error) {
 	to, ok := s.targets[d.Route]
 	if !ok {
-		return delivery.Answer{}, &delivery.Rejected{Answer: fmt.Sprintf("no webhook destination is named %q any more; add it under webhooks and retry", strings.TrimPrefix(d.Route, routeOf("")))}
+		return delivery.Answer{}, &delivery.Rejected{Answer: fmt.Sprintf("no webhook destination is named %q any more; add it under webhooks and retry", strings.TrimPrefix(d.Route, delivery.WebhookRoute("")))}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(d.Body))
 	if err != nil {

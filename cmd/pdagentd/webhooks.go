@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+
+	"github.com/pdaltagent/pdaltagent/delivery"
+	"github.com/pdaltagent/pdaltagent/delivery/history"
+	"github.com/pdaltagent/pdaltagent/delivery/logentry"
+	"github.com/pdaltagent/pdaltagent/delivery/queue"
+	"github.com/pdaltagent/pdaltagent/delivery/webhook"
+	"github.com/pdaltagent/pdaltagent/mapping"
+)
+
+// pollTimeout is how long one look at PagerDuty's log entries may take: that
+// of a day that was missed has hundreds of pages.
+const pollTimeout = 10 * time.Minute
+
+// senders send each delivery to where its route leads.
+type senders struct{ events, webhooks delivery.Sender }
+
+// Send makes one attempt. See delivery.Sender.
+func (s senders) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answer, error) {
+	if delivery.IsWebhook(d.Route) {
+		return s.webhooks.Send(ctx, d)
+	}
+	return s.events.Send(ctx, d)
+}
+
+// poller turns PagerDuty's log entries into webhooks.
+type poller struct {
+	client       *logentry.Client
+	plan         logentry.Plan
+	every, keep  time.Duration
+	destinations []webhook.Destination
+	ledger       *history.History
+	change       func(mapping.Webhook) []byte // by the rules; nil: it is dropped
+	tell         func(context.Context, delivery.Poll) error
+	logger       *slog.Logger
+
+	took    prometheus.Histogram
+	lag     prometheus.Gauge
+	entries *prometheus.CounterVec // by outcome
+
+	mu    sync.Mutex
+	fault string // what was wrong the last time, which is said once
+}
+
+// apiURL returns the address of PagerDuty's REST API: that of the region that
+// events go to, unless the file says otherwise.
+func (c *pagerdutyConfig) apiURL(sandbox string) string {
+	switch {
+	case c.APIURL != "":
+		return c.APIURL
+	case sandbox != "":
+		return sandbox
+	case strings.Contains(c.EventsURL, "//events.eu.pagerduty.com"):
+		return "https://api.eu.pagerduty.com"
+	}
+	return "https://api.pagerduty.com"
+}
+
+// newPoller returns nil where no webhooks are asked for. sandbox is the URL of
+// the built-in stand-in; empty: events go to PagerDuty.
+func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller, error) {
+	c, destinations := a.config, a.config.Webhooks.Destinations()
+	token := c.PagerDuty.APIToken
+	if token == "" && sandbox != "" {
+		token = "sandbox" // which takes any
+	}
+	if len(destinations) == 0 || token == "" {
+		if len(destinations) > 0 {
+			a.logger.Warn("no webhooks are sent, since PagerDuty's log entries cannot be read without pagerduty.api_token: set pagerduty.api_token_file to a file with a read-only API key")
+		}
+		return nil, nil
+	}
+	client, err := logentry.New(logentry.Config{
+		APIURL: c.PagerDuty.apiURL(sandbox), Token: token, AllEntries: c.Webhooks.AllLogEntries, Proxy: c.Delivery.Proxy, Version: version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &poller{
+		client: client, plan: logentry.Default(c.Webhooks.Start()), every: c.Webhooks.Interval(), keep: c.Webhooks.Memory(),
+		destinations: destinations, ledger: ledger, logger: a.logger,
+		change: func(w mapping.Webhook) []byte { return a.mapper.Webhook(w) },
+		tell:   func(ctx context.Context, poll delivery.Poll) error { return a.queue.Tell(ctx, poll) },
+	}
+	p.measure(a.registry)
+	return p, nil
+}
+
+func (p *poller) measure(r prometheus.Registerer) {
+	p.took = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "pdaltagent_poll_seconds", Help: "Looks at PagerDuty's log entries that succeeded.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 12),
+	})
+	p.lag = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pdaltagent_poll_lag_seconds", Help: "How far PagerDuty's log entries had been read when this node last looked, behind PagerDuty's time.",
+	})
+	p.entries = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pdaltagent_log_entries_total", Help: "PagerDuty's log entries, by what became of each for each destination: sent, dropped by a rule, malformed, or why it makes no webhook.",
+	}, []string{"outcome"})
+	r.MustRegister(p.took, p.lag, p.entries)
+}
+
+// periodic are the poller's jobs, which one node of a cluster does at a time.
+func (p *poller) periodic() []queue.Periodic {
+	if p == nil {
+		return nil
+	}
+	return []queue.Periodic{
+		{Name: "poll-log-entries", Schedule: river.PeriodicInterval(p.every), Timeout: pollTimeout, AtStart: true, Run: p.run},
+		{Name: "forget-log-entries", Schedule: river.PeriodicInterval(time.Hour), Timeout: time.Minute, Run: func(ctx context.Context) error {
+			return p.ledger.ForgetEntries(ctx, time.Now().Add(-p.keep))
+		}},
+	}
+}
+
+// run looks until it has caught up. What goes wrong is said once, and tried
+// again with the next poll.
+func (p *poller) run(ctx context.Context) error {
+	for behind := true; behind && ctx.Err() == nil; {
+		var err error
+		if behind, err = p.poll(ctx); err != nil {
+			if ctx.Err() == nil {
+				p.complain(err)
+			}
+			return nil
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fault != "" && ctx.Err() == nil {
+		p.fault = ""
+		p.logger.Info("PagerDuty's log entries are read again; nothing of them was lost")
+	}
+	return nil
+}
+
+func (p *poller) complain(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err.Error() == p.fault {
+		return
+	}
+	p.fault = err.Error()
+	if refused := (*logentry.TokenRefused)(nil); errors.As(err, &refused) {
+		p.logger.Error("no webhooks are made: the API token is refused; it is tried again", "error", err, "every", p.every)
+		return
+	}
+	p.logger.Error("PagerDuty's log entries cannot be read, or not be recorded; it is tried again, and nothing is lost", "error", err, "every", p.every)
+}
+
+// poll reads and records one window of time. behind reports that another
+// follows at once.
+func (p *poller) poll(ctx context.Context) (behind bool, err error) {
+	began := time.Now()
+	cursor, err := p.ledger.Cursor(ctx)
+	if err != nil {
+		return false, err
+	}
+	now, err := p.client.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	window, behind := p.plan.Next(cursor, now)
+	batch, err := p.client.Fetch(ctx, window)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range batch.Malformed {
+		p.entries.WithLabelValues("malformed").Inc()
+		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
+	}
+	unseen, err := p.ledger.Unseen(ctx, batch.Entries)
+	if err != nil {
+		return false, err
+	}
+	poll := delivery.Poll{At: time.Now(), Entries: unseen, Cursor: batch.Cursor}
+	outcomes := map[string]int{}
+	for i := range unseen {
+		p.compose(&unseen[i], &poll, outcomes)
+	}
+	if err := p.tell(ctx, poll); err != nil {
+		return false, err
+	}
+	for outcome, n := range outcomes {
+		p.entries.WithLabelValues(outcome).Add(float64(n))
+	}
+	p.took.Observe(time.Since(began).Seconds())
+	p.lag.Set(max(0, now.Sub(batch.Cursor).Seconds()))
+	return behind, nil
+}
+
+// compose adds the webhooks about an entry to poll.
+func (p *poller) compose(e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int) {
+	for _, d := range p.destinations {
+		payload, err := d.Compose(e)
+		if skipped := (*webhook.Skipped)(nil); errors.As(err, &skipped) {
+			outcomes[string(skipped.Reason)]++
+			if skipped.Unexpected() {
+				p.logger.Warn("a log entry makes no webhook", "destination", d.Name, "error", err)
+			}
+			continue
+		}
+		body := payload.Body
+		if w, err := payload.Webhook(); err != nil {
+			p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
+		} else if body = p.change(w); body == nil {
+			outcomes["dropped"]++
+			continue
+		}
+		outcomes["sent"]++
+		poll.Webhooks = append(poll.Webhooks, delivery.Webhook{
+			ID: payload.ID, Entry: e.ID, Incident: e.IncidentID, Route: d.Route(), Type: payload.Type, Body: body,
+		})
+	}
+}

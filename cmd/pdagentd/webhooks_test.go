@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
+	"github.com/pdaltagent/pdaltagent/delivery/webhook"
+)
+
+// hooked is a receiver of webhooks in V2's form.
+type hooked struct {
+	*httptest.Server
+	refuse func() int // a status; 0: it accepts
+
+	mu  sync.Mutex
+	got []hook
+}
+
+// hook is what one webhook says.
+type hook struct {
+	ID, Event, Incident, Entry, Signature string
+	At                                    time.Time
+	Body                                  string
+}
+
+func newHooked(t *testing.T) *hooked {
+	t.Helper()
+	h := &hooked{refuse: func() int { return 0 }}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // it was cut off
+		}
+		if status := h.refuse(); status != 0 {
+			w.WriteHeader(status)
+			return
+		}
+		var said struct {
+			Messages []struct {
+				ID         string                      `json:"id"`
+				Event      string                      `json:"event"`
+				Incident   struct{ ID string }         `json:"incident"`
+				LogEntries []struct{ ID, Type string } `json:"log_entries"`
+			} `json:"messages"`
+		}
+		if err := json.Unmarshal(body, &said); err != nil || len(said.Messages) != 1 {
+			t.Errorf("%v: %s", err, body)
+			return
+		}
+		m := said.Messages[0]
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.got = append(h.got, hook{m.ID, m.Event, m.Incident.ID, m.LogEntries[0].ID, r.Header.Get("X-PagerDuty-Signature"), time.Now(), string(body)})
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hooked) all() []hook {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]hook(nil), h.got...)
+}
+
+// until waits until n webhooks were accepted.
+func (h *hooked) until(t *testing.T, n int, within time.Duration) []hook {
+	t.Helper()
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if got := h.all(); len(got) >= n {
+			return got
+		}
+	}
+	got := h.all()
+	t.Fatalf("%d webhooks after %s, want %d: %+v", len(got), within, n, got)
+	return nil
+}
+
+func play(t *testing.T, s *sandbox.Sandbox, entry sandbox.LogEntry) string {
+	t.Helper()
+	id, err := s.Play(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestAnIncidentsLifeBecomesWebhooks: from PagerDuty's log entries to a receiver
+// that refuses a third of the calls, in order for each incident and each once,
+// by the rules and by each destination's filters, signed.
+func TestAnIncidentsLifeBecomesWebhooks(t *testing.T) {
+	to, other := newHooked(t), newHooked(t)
+	to.refuse = func() int {
+		if rand.IntN(3) == 0 {
+			return http.StatusInternalServerError
+		}
+		return 0
+	}
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(rules, []byte("rules:\n  - { id: no-notes, match: { webhook: incident.annotate }, drop: true }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := settings(t, fmt.Sprintf(`pagerduty: { events_url: sandbox }
+delivery: { backoff: { initial: 20ms, max: 50ms } }
+webhooks:
+  url: %s/hook
+  every: 1s
+  config: { team: noc }
+  secret: s3cr3t
+  destinations: [ { name: tickets, url: "%s/tickets", types: [resolve] } ]`, to.URL, other.URL))
+	rewrite(t, file, "../../deploy/rules.d", rules)
+	a := begin(t, file)
+	time.Sleep(1500 * time.Millisecond) // the first poll says from when on
+	const incidents = 20
+	want, about := map[string][]string{}, map[string]string{}
+	kinds := []string{"trigger_log_entry", "acknowledge_log_entry", "annotate_log_entry", "escalate_log_entry", "resolve_log_entry"}
+	at := time.Now().UTC().Truncate(time.Second)
+	for i, kind := range kinds {
+		for n := range incidents {
+			incident := fmt.Sprintf("PINC%03d", n)
+			id := play(t, a.stand, sandbox.LogEntry{Type: kind, Incident: incident, CreatedAt: at.Add(time.Duration(i) * time.Second / 10)})
+			about[id] = incident
+			if kind != "annotate_log_entry" {
+				want[incident] = append(want[incident], id)
+			}
+		}
+	}
+	hooks := to.until(t, incidents*4, 20*time.Second)
+	time.Sleep(1500 * time.Millisecond) // whoever is told twice is told by now
+	got, ids := map[string][]string{}, map[string]bool{}
+	for _, h := range to.all() {
+		got[about[h.Entry]] = append(got[about[h.Entry]], h.Entry)
+		ids[h.ID] = true
+		if h.Signature != webhook.Sign([]byte(h.Body), "s3cr3t") || !strings.Contains(h.Body, `"team":"noc"`) {
+			t.Errorf("signature or config: %+v", h)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if len(ids) != len(hooks) {
+		t.Errorf("%d ids of %d webhooks", len(ids), len(hooks))
+	}
+	told := map[string]bool{}
+	for _, h := range other.until(t, incidents, 10*time.Second) {
+		told[h.Incident] = true
+		if h.Event != "incident.resolve" {
+			t.Errorf("tickets is told %s", h.Event)
+		}
+	}
+	if len(told) != incidents || len(maps.Collect(maps.All(told))) != len(other.all()) {
+		t.Errorf("tickets is told of %d incidents by %d webhooks", len(told), len(other.all()))
+	}
+	if got := rowsOf(t, a, `SELECT concat_ws(' ', count(*), count(delivery_id), count(DISTINCT incident_id)) FROM log_entries`); got[0] != fmt.Sprintf("%d %d %d", incidents*5, incidents*4+0, incidents) {
+		t.Errorf("log_entries: %s", got)
+	}
+	if got := rowsOf(t, a, `SELECT DISTINCT concat_ws(' ', kind, state) FROM deliveries`); len(got) != 1 || got[0] != "webhook delivered" {
+		t.Errorf("deliveries: %s", got)
+	}
+}
+
+func rowsOf(t *testing.T, a *appliance, query string) (rows []string) {
+	t.Helper()
+	found, err := a.database.pool.Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var s string
+		if err := found.Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, s)
+	}
+	return rows
+}
