@@ -232,6 +232,7 @@ func (p *past) checks() []check {
 	return []check{
 		{question: "A maintenance window of the moment is a row."},
 		{question: "`deliveries.intervention_id` names", right: of(0), whole: []string{"interventions"}},
+		{question: "What was told of incidents", right: of(0)},
 		{question: "What happened to a device since yesterday", right: of(p.day / devices)},
 		{question: "What is open, and since when", right: of(p.events / 10 / 50)},
 		{question: "What waits, and for what", right: p.waits},

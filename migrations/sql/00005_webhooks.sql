@@ -13,7 +13,7 @@ CREATE TABLE log_entries (
 );
 
 CREATE INDEX log_entries_seen_at ON log_entries USING brin (seen_at); -- rows come in its order
-CREATE INDEX log_entries_incident_id ON log_entries (incident_id);
+CREATE INDEX log_entries_created_at ON log_entries (created_at);
 
 CREATE TABLE log_entry_cursor (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
