@@ -99,6 +99,17 @@ func (q *Queue) takeOver(ctx context.Context) {
 	if err == nil && tag.RowsAffected() > 0 {
 		q.logger.Warn("deliveries of a node that is gone are taken over", "deliveries", tag.RowsAffected())
 	}
+	q.resume(ctx, `<> ALL (SELECT name FROM nodes WHERE seen_at >= now() - $1 * interval '1 second')`, q.stale.Seconds())
+}
+
+// resume makes periodic jobs available that a node which is gone was doing: as
+// long as they are on record as running, none of their name is made.
+func (q *Queue) resume(ctx context.Context, whose string, arg any) {
+	tag, err := q.relaxed.Exec(ctx, `UPDATE `+pgx.Identifier{q.config.Schema, "river_job"}.Sanitize()+` SET state = 'available'
+		WHERE state = 'running' AND kind = 'periodic_v1' AND attempted_by[array_upper(attempted_by, 1)] `+whose, arg)
+	if err == nil && tag.RowsAffected() > 0 {
+		q.logger.Info("periodic jobs that a node did when it ended are done again", "jobs", tag.RowsAffected())
+	}
 }
 
 // hands know the jobs that are being worked here.
@@ -107,10 +118,14 @@ type hands struct {
 	jobs map[int64]bool
 }
 
-// hold remembers a job until done is called.
+// hold remembers a job until done is called. It returns nil for one that is
+// being worked: a crash of Postgres forgot that it was fetched.
 func (h *hands) hold(job int64) (done func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.jobs[job] {
+		return nil
+	}
 	if h.jobs == nil {
 		h.jobs = map[int64]bool{}
 	}
@@ -157,6 +172,7 @@ func (q *Queue) takeBack(ctx context.Context) error {
 	if tag.RowsAffected() > 0 {
 		q.logger.Info("deliveries that were in flight when this node last ended are sent again", "deliveries", tag.RowsAffected())
 	}
+	q.resume(ctx, "= $1", q.config.Node)
 	rows, err := q.relaxed.Query(ctx, `SELECT d.id, d.route FROM `+jobs+` j JOIN deliveries d ON d.id = (j.args ->> 'delivery_id')::uuid
 		WHERE j.state = 'available' AND j.queue = $1 AND j.kind = 'deliver_v1' AND d.state = 'queued'`, NameOf(q.config.Node))
 	if err != nil {

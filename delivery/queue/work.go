@@ -82,7 +82,11 @@ func (b Backoff) after(n int) time.Duration {
 // never given up by River. A job whose delivery is settled already (the node
 // died in between) ends without a call.
 func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
-	defer q.hands.hold(job.ID)()
+	done := q.hands.hold(job.ID)
+	if done == nil {
+		return river.JobSnooze(time.Second)
+	}
+	defer done()
 	d, err := q.find(ctx, job.Args.DeliveryID)
 	if err != nil {
 		return river.JobSnooze(time.Second)
