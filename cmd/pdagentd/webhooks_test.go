@@ -188,3 +188,73 @@ func rowsOf(t *testing.T, a *appliance, query string) (rows []string) {
 	}
 	return rows
 }
+
+// TestWebhooksComeOnceAndInOrder: two nodes of which one is killed, a PagerDuty
+// that is busy and fails, lists late and lists twice, and a receiver that
+// refuses a third of the calls. PDALTAGENT_ENTRIES is how many there are (500).
+func TestWebhooksComeOnceAndInOrder(t *testing.T) {
+	to := newHooked(t)
+	to.refuse = func() int { return []int{0, 0, http.StatusInternalServerError}[rand.IntN(3)] }
+	f := newFleet(t, 2, fmt.Sprintf("webhooks: { url: %s, every: 1s }\ndelivery: { backoff: { initial: 20ms, max: 200ms } }", to.URL))
+	entries := size(t, "PDALTAGENT_ENTRIES", 500)
+	incidents := entries / 20
+	for begun := 0; begun == 0; time.Sleep(20 * time.Millisecond) {
+		if err := f.pool.QueryRow(t.Context(), `SELECT count(*) FROM log_entry_cursor`).Scan(&begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var faults sync.WaitGroup
+	done := make(chan struct{})
+	faults.Go(func() {
+		for {
+			for _, b := range []sandbox.Behavior{{Status: 429, RetryAfter: time.Second, Share: 0.2, Path: "/log_entries"}, {Status: 500, Share: 0.2, Path: "/log_entries"}} {
+				f.entries.Behave(b)
+				select {
+				case <-done:
+					f.entries.Behave(sandbox.Behavior{})
+					return
+				case <-time.After(500 * time.Millisecond):
+				}
+			}
+		}
+	})
+	want, about, began := map[string][]string{}, map[string]string{}, time.Now()
+	for i := range entries {
+		incident := fmt.Sprintf("incident-%d", i%incidents)
+		e := sandbox.LogEntry{Type: []string{"annotate", "acknowledge", "escalate"}[rand.IntN(3)], Incident: incident}
+		if i < incidents {
+			e.Type = "trigger"
+		}
+		id := play(t, f.entries, e)
+		want[incident], about[id] = append(want[incident], id), incident
+		if i%incidents == incidents-1 {
+			time.Sleep(time.Second / 10)
+		}
+		if i == entries/2 {
+			f.kill(f.nodes[0])
+		}
+	}
+	to.until(t, entries, 2*time.Minute)
+	close(done)
+	faults.Wait()
+	time.Sleep(3 * time.Second) // whoever is told twice is told by now
+	got, twice, last := map[string][]string{}, 0, ""
+	for _, h := range to.all() {
+		thread := got[about[h.Entry]]
+		if len(thread) > 0 {
+			last = thread[len(thread)-1]
+		}
+		if len(thread) > 0 && last == h.Entry {
+			twice++ // in flight when the node was killed
+			continue
+		}
+		got[about[h.Entry]] = append(thread, h.Entry)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if twice > 64 {
+		t.Errorf("%d came twice", twice)
+	}
+	t.Logf("%d webhooks of %d incidents in %s, %d of them twice", entries, incidents, time.Since(began).Round(time.Millisecond), twice)
+}
