@@ -37,7 +37,7 @@ type fleet struct {
 // fleetNode is one of them.
 type fleetNode struct {
 	*process
-	config, web, ready string
+	name, config, web, ready string
 }
 
 // told is an event as PagerDuty gets it.
@@ -141,7 +141,7 @@ func newFleet(t *testing.T, nodes int, more string) *fleet {
 
 func (f *fleet) configure(name, url, more string) *fleetNode {
 	f.t.Helper()
-	n := &fleetNode{web: "http://127.0.0.1:" + freePort(f.t)}
+	n := &fleetNode{name: name, web: "http://127.0.0.1:" + freePort(f.t)}
 	admin := "http://127.0.0.1:" + freePort(f.t)
 	n.ready = admin + "/readyz"
 	n.config = settings(f.t, fmt.Sprintf("pagerduty: { events_url: %s, api_url: %s, api_token: token }\nroutes: { noc: { key: %s } }\ndatabase: { url: '%s' }\n%s", f.pagerduty.URL, f.api.URL, testKey, url, more))
@@ -153,8 +153,11 @@ func (f *fleet) configure(name, url, more string) *fleetNode {
 func (f *fleet) start(n *fleetNode) {
 	f.t.Helper()
 	n.process = launch(f.t, f.program, n.config, n.ready)
-	for strings.Contains(get(f.t, n.ready), "spooling") {
-		time.Sleep(20 * time.Millisecond)
+	// Until it has made the database ready it spools.
+	for lives, name := false, n.name; !lives; time.Sleep(20 * time.Millisecond) {
+		if err := f.pool.QueryRow(f.t.Context(), `SELECT EXISTS (SELECT FROM nodes WHERE name = $1)`, name).Scan(&lives); err != nil {
+			f.t.Fatal(err)
+		}
 	}
 }
 

@@ -36,9 +36,6 @@ func (q *Queue) Ready(ctx context.Context) (how string, err error) {
 		}
 		return fmt.Sprintf("spooling: %d events wait on disk for the database", n), nil
 	}
-	if q.config.Spool != nil && !q.begun.Load() {
-		return "spooling: the database is not ready yet", nil
-	}
 	if err = q.reachable(ctx); err == nil {
 		return "committing", nil
 	}
