@@ -89,7 +89,7 @@ func (q *Queue) store(ctx context.Context, batch []item) {
 	pause := 50 * time.Millisecond
 	for again := false; ; again = true {
 		var err error
-		if q.committing() {
+		if q.committing(ctx) {
 			if batch, err = q.put(ctx, batch, again); err == nil {
 				return
 			}

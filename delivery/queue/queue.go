@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -94,7 +95,8 @@ type Queue struct {
 	freed               chan struct{} // see free
 	spooled             chan struct{} // events were spooled
 	periodic            map[string]Periodic
-	begun               atomic.Bool // the database was made ready
+	begun               atomic.Bool   // the database was made ready
+	tried               chan struct{} // closed when that was tried for the first time
 	beat, stale, adrift time.Duration
 	hands               hands
 	over                []uuid.UUID  // what the last sweep found to hold a place without being under way
@@ -121,7 +123,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger,
 		room:    semaphore.NewWeighted(queueBytes),
 		windows: newWindows(windowsPerWorker*config.Workers, config.Backoff),
-		freed:   make(chan struct{}, 1), spooled: make(chan struct{}, 1), periodic: map[string]Periodic{},
+		freed:   make(chan struct{}, 1), spooled: make(chan struct{}, 1), tried: make(chan struct{}), periodic: map[string]Periodic{},
 		beat: beat, stale: staleAfter, adrift: adriftAfter,
 	}
 	q.metrics = newMetrics(events, r, ledger, q.windows, config.Spool)
@@ -193,8 +195,17 @@ func open(ctx context.Context, pool *pgxpool.Pool, wait bool, most int32) (*pgxp
 		conf.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	}
 	conf.MaxConns = most
+	conf.ConnConfig.ConnectTimeout = deadAfter
+	conf.ConnConfig.DialFunc = (&net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadAfter / 4, Interval: deadAfter / 4, Count: 3}, Control: bounded,
+	}).DialContext
 	return pgxpool.NewWithConfig(ctx, conf)
 }
+
+// deadAfter is how long the database's machine may be silent before a
+// connection to it is given up. Those who wait for an answer to come (River's
+// fetch, for one) have no time-out of their own.
+const deadAfter = 20 * time.Second
 
 // Close closes the queue's own connections. Run must have returned.
 func (q *Queue) Close() {
@@ -245,15 +256,25 @@ func (q *Queue) deliver(ctx context.Context, committed func()) error {
 	return q.stop(context.WithoutCancel(ctx))
 }
 
+// beginWithin is how long events wait for the database to be made ready when a
+// node starts, before they are spooled: what other nodes commit meanwhile about
+// their alerts would come before them.
+const beginWithin = 5 * time.Second
+
 // begin makes the history ready, as soon as the database can be reached. It
 // returns false when ctx has ended before.
 func (q *Queue) begin(ctx context.Context) bool {
+	tried := sync.OnceFunc(func() { close(q.tried) })
+	defer tried()
+	impatient := time.AfterFunc(beginWithin, tried)
+	defer impatient.Stop()
 	for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
 		err := q.prepare(ctx)
 		if err == nil {
 			q.begun.Store(true)
 			return true
 		}
+		tried()
 		if ctx.Err() == nil {
 			q.logger.Error("nothing is committed or delivered yet, since the database is not ready; it is tried again", "error", err, "again_in", pause)
 		}

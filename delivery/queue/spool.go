@@ -19,8 +19,15 @@ func (q *Queue) spooling() bool {
 
 // committing reports whether the next batch is to be committed, and not put
 // behind others that wait for the database.
-func (q *Queue) committing() bool {
-	return q.config.Spool == nil || q.begun.Load() && !q.spooling()
+func (q *Queue) committing(ctx context.Context) bool {
+	if q.config.Spool == nil {
+		return true
+	}
+	select {
+	case <-q.tried:
+	case <-ctx.Done():
+	}
+	return q.begun.Load() && !q.spooling()
 }
 
 // spill writes a batch to the spool; cause says why, where it is the first.
