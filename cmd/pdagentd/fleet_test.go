@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type fleet struct {
 	pagerduty *hearer
 	entries   *sandbox.Sandbox // PagerDuty's log entries
 	api       *httptest.Server // where they are
+	asked     atomic.Int64     // how often for them
+	refuse    atomic.Bool      // the token
 	nodes     []*fleetNode
 }
 
@@ -105,7 +108,14 @@ func newFleet(t *testing.T, nodes int, more string) *fleet {
 	}
 	t.Parallel()
 	f := &fleet{t: t, program: built(t), pagerduty: newHearer(t), entries: sandbox.New(sandbox.Config{Keep: 50_000})}
-	f.api = httptest.NewServer(f.entries)
+	f.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
+		if f.refuse.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		f.entries.ServeHTTP(w, r)
+	}))
 	t.Cleanup(f.api.Close)
 	var err error
 	if f.database, err = embedded.Start(t.Context(), embedded.Config{DataDir: dataDir(t)}, slog.New(slog.DiscardHandler)); err != nil {

@@ -256,5 +256,65 @@ func TestWebhooksComeOnceAndInOrder(t *testing.T) {
 	if twice > 64 {
 		t.Errorf("%d came twice", twice)
 	}
+	quiet := f.asked.Load()
+	time.Sleep(5 * time.Second)
+	if n := f.asked.Load() - quiet; n < 3 || n > 6 {
+		t.Errorf("%d requests in five quiet intervals", n)
+	}
 	t.Logf("%d webhooks of %d incidents in %s, %d of them twice", entries, incidents, time.Since(began).Round(time.Millisecond), twice)
+}
+
+// TestAReceiverThatHangsDelaysNoEvent, nor another receiver: what each is told
+// comes within the interval of polls and a second.
+func TestAReceiverThatHangsDelaysNoEvent(t *testing.T) {
+	to, hangs := newHooked(t), newHooked(t)
+	over := make(chan struct{})
+	hangs.refuse = func() int { <-over; return http.StatusServiceUnavailable }
+	f := newFleet(t, 1, fmt.Sprintf(`webhooks: { url: %s, every: 1s, destinations: [ { name: hangs, url: "%s" } ] }`, to.URL, hangs.URL))
+	t.Cleanup(func() { close(over) }) // before the nodes stop
+	for begun := 0; begun == 0; time.Sleep(20 * time.Millisecond) {
+		if err := f.pool.QueryRow(t.Context(), `SELECT count(*) FROM log_entry_cursor`).Scan(&begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	created := map[string]time.Time{}
+	var events []time.Duration
+	for i := range 100 {
+		e := sandbox.LogEntry{Type: "trigger", Incident: fmt.Sprint("incident-", i), CreatedAt: time.Now()}
+		created[play(t, f.entries, e)] = e.CreatedAt
+		sent := time.Now()
+		name := fmt.Sprint("event-", i)
+		f.post(t.Context(), event(testKey, name, "trigger", "s", "error"))
+		events = append(events, f.until(t.Context(), name).Sub(sent))
+		time.Sleep(20 * time.Millisecond)
+	}
+	var lags []time.Duration
+	for _, h := range to.until(t, 100, 10*time.Second) {
+		lags = append(lags, h.At.Sub(created[h.Entry]))
+	}
+	t.Logf("webhooks: p50 %s, p99 %s; events: p50 %s, p99 %s", percentile(lags, 0.5), percentile(lags, 0.99), percentile(events, 0.5), percentile(events, 0.99))
+	if percentile(lags, 0.99) > 3*time.Second { // the interval and a second, and up to a second since PagerDuty's windows end with whole ones
+		t.Errorf("a webhook came %s after its entry", percentile(lags, 0.99))
+	}
+	if percentile(events, 0.99) > 500*time.Millisecond {
+		t.Errorf("an event took %s", percentile(events, 0.99))
+	}
+}
+
+// TestARefusedTokenIsSaidOnce, however often it is tried.
+func TestARefusedTokenIsSaidOnce(t *testing.T) {
+	to := newHooked(t)
+	f := newFleet(t, 1, fmt.Sprintf("webhooks: { url: %s, every: 1s }", to.URL))
+	f.refuse.Store(true)
+	asked := f.asked.Load()
+	for f.asked.Load() < asked+4 && t.Context().Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
+	n := f.nodes[0]
+	stop(t, n.process)
+	said := n.log.String()
+	n.process = nil
+	if got := strings.Count(said, "the API token is refused"); got != 1 || !strings.Contains(said, "pagerduty.api_token") {
+		t.Errorf("said %d times:\n%s", got, said)
+	}
 }

@@ -162,5 +162,8 @@ func (c *copyRows) into(ctx context.Context, conn *pgx.Conn, target string) erro
 	}
 	c.buf = append(c.buf, 0xff, 0xff)
 	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(c.buf), "COPY "+target+" FROM STDIN BINARY")
+	if err != nil {
+		c.buf = nil // where the connection broke, pgx still reads it for a moment
+	}
 	return err
 }
