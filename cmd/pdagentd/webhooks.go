@@ -41,7 +41,7 @@ type poller struct {
 	every, keep  time.Duration
 	destinations []webhook.Destination
 	ledger       *history.History
-	change       func(mapping.Webhook) []byte // by the rules; nil: it is dropped
+	change       func(mapping.Webhook) (payload []byte, to string) // by the rules; nil: it is dropped
 	tell         func(context.Context, delivery.Poll) error
 	logger       *slog.Logger
 
@@ -90,7 +90,7 @@ func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller,
 	p := &poller{
 		client: client, plan: logentry.Default(c.Webhooks.Start()), every: c.Webhooks.Interval(), keep: c.Webhooks.Memory(),
 		destinations: destinations, ledger: ledger, logger: a.logger,
-		change: func(w mapping.Webhook) []byte { return a.mapper.Webhook(w) },
+		change: func(w mapping.Webhook) ([]byte, string) { return a.mapper.Webhook(w) },
 		tell:   func(ctx context.Context, poll delivery.Poll) error { return a.queue.Tell(ctx, poll) },
 	}
 	p.measure(a.registry)
@@ -105,7 +105,7 @@ func (p *poller) measure(r prometheus.Registerer) {
 		Name: "pdaltagent_poll_lag_seconds", Help: "How far PagerDuty's log entries had been read when this node last looked, behind PagerDuty's time.",
 	})
 	p.entries = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pdaltagent_log_entries_total", Help: "PagerDuty's log entries, by what became of each for each destination: sent, dropped by a rule, malformed, or why it makes no webhook.",
+		Name: "pdaltagent_log_entries_total", Help: "PagerDuty's log entries, by what became of each for each destination: sent, dropped or redirected by a rule, malformed, or why it makes no webhook.",
 	}, []string{"outcome"})
 	r.MustRegister(p.took, p.lag, p.entries)
 }
@@ -199,27 +199,70 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	return behind, nil
 }
 
-// compose adds the webhooks about an entry to poll.
+// compose adds the webhooks about an entry to poll, one for each destination
+// that is told.
 func (p *poller) compose(e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int) {
+	told := map[string]bool{}
 	for _, d := range p.destinations {
-		payload, err := d.Compose(e)
-		if skipped := (*webhook.Skipped)(nil); errors.As(err, &skipped) {
-			outcomes[string(skipped.Reason)]++
-			if skipped.Unexpected() {
-				p.logger.Warn("a log entry makes no webhook", "destination", d.Name, "error", err)
-			}
-			continue
+		if !d.Redirected {
+			p.composeFor(d, e, poll, outcomes, told)
 		}
-		body := payload.Body
-		if w, err := payload.Webhook(); err != nil {
-			p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
-		} else if body = p.change(w); body == nil {
-			outcomes["dropped"]++
-			continue
-		}
-		outcomes["sent"]++
-		poll.Webhooks = append(poll.Webhooks, delivery.Webhook{
-			ID: payload.ID, Entry: e.ID, Incident: e.IncidentID, Route: d.Route(), Type: payload.Type, Body: body,
-		})
 	}
+}
+
+// composeFor adds the webhook to d, or to whom the rules send it instead: there
+// it is made anew, in that one's form, and goes no further.
+func (p *poller) composeFor(d webhook.Destination, e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int, told map[string]bool) {
+	payload, body, to, ok := p.changed(d, e, outcomes)
+	if !ok {
+		return
+	}
+	if other := p.named(to); other != nil && to != d.Name {
+		outcomes["redirected"]++
+		d = other.Unfiltered()
+		if payload, body, _, ok = p.changed(d, e, outcomes); !ok {
+			return
+		}
+	}
+	if told[d.Name] {
+		return
+	}
+	told[d.Name] = true
+	outcomes["sent"]++
+	poll.Webhooks = append(poll.Webhooks, delivery.Webhook{
+		ID: payload.ID, Entry: e.ID, Incident: e.IncidentID, Route: d.Route(), Type: payload.Type, Body: body,
+	})
+}
+
+// named returns the destination of that name, or nil.
+func (p *poller) named(name string) *webhook.Destination {
+	for i := range p.destinations {
+		if p.destinations[i].Name == name {
+			return &p.destinations[i]
+		}
+	}
+	return nil
+}
+
+// changed makes the payload that d is sent about an entry as the rules will have
+// it; ok is false where there is none.
+func (p *poller) changed(d webhook.Destination, e *delivery.LogEntry, outcomes map[string]int) (payload webhook.Payload, body []byte, to string, ok bool) {
+	payload, err := d.Compose(e)
+	if skipped := (*webhook.Skipped)(nil); errors.As(err, &skipped) {
+		outcomes[string(skipped.Reason)]++
+		if skipped.Unexpected() {
+			p.logger.Warn("a log entry makes no webhook", "destination", d.Name, "error", err)
+		}
+		return payload, nil, "", false
+	}
+	w, err := payload.Webhook()
+	if err != nil {
+		p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
+		return payload, payload.Body, "", true
+	}
+	if body, to = p.change(w); body == nil {
+		outcomes["dropped"]++
+		return payload, nil, "", false
+	}
+	return payload, body, to, true
 }
