@@ -85,8 +85,8 @@ type Destination struct {
 	FormerSecretFile string        `yaml:"former_secret_file"`
 	FormerSecretEnv  string        `yaml:"former_secret_env"`
 
-	// CAFile holds the authorities, in PEM, that vouch for the URL's host;
-	// empty: the system's.
+	// CAFile holds the authorities, in PEM, that alone vouch for the URL's host;
+	// it is read anew when it changes. Empty: those of SenderConfig.
 	CAFile string `yaml:"ca_file"`
 }
 
