@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/logentry"
 	"github.com/pdaltagent/pdaltagent/delivery/queue"
 	"github.com/pdaltagent/pdaltagent/delivery/webhook"
+	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
@@ -67,6 +69,19 @@ func (c *pagerdutyConfig) apiURL(sandbox string) string {
 	return "https://api.pagerduty.com"
 }
 
+// authorities returns those that are trusted besides the system's; nil where
+// none are.
+func (d *deliveryConfig) authorities(logger *slog.Logger) (*ingest.Authorities, error) {
+	if d.CAFile == "" {
+		return nil, nil //nolint:nilnil // as it says
+	}
+	authorities, err := ingest.LoadMoreAuthorities(d.CAFile, logger)
+	if err != nil {
+		return nil, fmt.Errorf("delivery.ca_file: %w", err)
+	}
+	return authorities, nil
+}
+
 // newPoller returns nil where no webhooks are asked for. sandbox is the URL of
 // the built-in stand-in; empty: events go to PagerDuty.
 func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller, error) {
@@ -81,8 +96,13 @@ func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller,
 		}
 		return nil, nil
 	}
+	authorities, err := c.Delivery.authorities(a.logger)
+	if err != nil {
+		return nil, err
+	}
 	client, err := logentry.New(logentry.Config{
-		APIURL: c.PagerDuty.apiURL(sandbox), Token: token, AllEntries: c.Webhooks.AllLogEntries, Proxy: c.Delivery.Proxy, Version: version,
+		Authorities: authorities,
+		APIURL:      c.PagerDuty.apiURL(sandbox), Token: token, AllEntries: c.Webhooks.AllLogEntries, Proxy: c.Delivery.Proxy, Version: version,
 	})
 	if err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +94,7 @@ func (t *target) unanswered(req *http.Request, err error, connected bool) error 
 	if untrusted := delivery.Distrust(err, t.peer(req, err), key); untrusted != nil {
 		return untrusted
 	}
-	text := fmt.Sprintf("POST to %s: %s", req.URL.Host, t.redact(withoutURL(err).Error()))
+	text := fmt.Sprintf("POST to %s: %s", req.URL.Host, t.redact(withoutURL(err).Error(), false))
 	if !connected {
 		return &delivery.Unsent{Reason: text}
 	}
@@ -124,15 +123,36 @@ func withoutURL(err error) error {
 	return err
 }
 
-// redact takes the destination's secrets out of a text.
-func (t *target) redact(text string) string {
-	for _, secret := range []ingest.Secret{t.Secret, t.FormerSecret} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret.Reveal(), secret.String())
-		}
+// redact takes the destination's secrets out of a text. Where the text was cut
+// off there may be a part of one at its end.
+func (t *target) redact(text string, cut bool) string {
+	longest := 0
+	for _, secret := range append([]ingest.Secret{t.Secret, t.FormerSecret}, t.hidden()...) {
+		text = secret.Hide(text)
+		longest = max(longest, len(secret))
 	}
-	if u, err := url.Parse(t.URL); err == nil && len(u.RequestURI()) > 1 {
-		text = strings.ReplaceAll(text, u.RequestURI(), "[path]")
+	if cut && longest > 0 {
+		text = ingest.CleanText(text[:max(0, len(text)-longest+1)])
 	}
 	return text
+}
+
+// hidden is what of the URL only the receiver and we know: path, query and
+// password. What is too short to be a secret is none.
+func (t *target) hidden() (parts []ingest.Secret) {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return nil
+	}
+	password, _ := u.User.Password()
+	texts := []string{u.RequestURI(), u.Path, u.RawQuery, password}
+	for _, values := range u.Query() {
+		texts = append(texts, values...)
+	}
+	for _, text := range texts {
+		if len(text) > 3 {
+			parts = append(parts, ingest.Secret(text))
+		}
+	}
+	return parts
 }

@@ -109,11 +109,11 @@ func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answe
 		return delivery.Answer{}, to.unanswered(req, err, connected.Load())
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
-	answer, err := read(resp.Body)
+	answer, cut, err := read(resp.Body)
 	if err != nil {
 		return delivery.Answer{}, fmt.Errorf("POST to %s: answered %d, and then: %w", req.URL.Host, resp.StatusCode, err)
 	}
-	return verdict(resp, to.redact(answer))
+	return verdict(resp, to.redact(answer, cut))
 }
 
 // Sign returns the X-PagerDuty-Signature of a body: "v1=" and the hex
@@ -132,14 +132,14 @@ func Sign(body []byte, secrets ...ingest.Secret) string {
 }
 
 // read reads the beginning of an answer and enough of the rest for the
-// connection to be used again.
-func read(body io.Reader) (string, error) {
+// connection to be used again. cut says that there was more.
+func read(body io.Reader) (text string, cut bool, err error) {
 	answer, err := io.ReadAll(io.LimitReader(body, answerBytes))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(body, 64<<10))
-	return ingest.CleanText(string(answer)), err
+	return ingest.CleanText(string(answer)), len(answer) == answerBytes, err
 }
 
 // verdict tells what an answer means. 503 is busy only where it says for how

@@ -93,7 +93,7 @@ func TestAnswersBecomeVerdicts(t *testing.T) {
 		})
 		s := newSender(t, SenderConfig{}, Destination{Name: "d", URL: url + "/T0K?k=en", Secret: "s3cret"})
 		_, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d", Body: []byte("{}")})
-		const answer = "why [path] [secret]\uFFFD"
+		const answer = "why [secret] [secret]\uFFFD"
 		cut := func(s *string) {
 			if !strings.HasPrefix(*s, answer) || len(*s) > answerBytes+64 {
 				t.Errorf("%d: kept %d bytes, %.60q", status, len(*s), *s)
