@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,8 +52,9 @@ type poller struct {
 	lag     prometheus.Gauge
 	entries *prometheus.CounterVec // by outcome
 
-	mu    sync.Mutex
-	fault string // what was wrong the last time, which is said once
+	mu        sync.Mutex
+	fault     string            // what was wrong the last time, which is said once
+	malformed map[[32]byte]bool // SHA-256 of what the last poll found that is no entry
 }
 
 // apiURL returns the address of PagerDuty's REST API: that of the region that
@@ -195,10 +197,7 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for _, m := range batch.Malformed {
-		p.entries.WithLabelValues("malformed").Inc()
-		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
-	}
+	p.leaveOut(batch.Malformed)
 	unseen, err := p.ledger.Unseen(ctx, batch.Entries)
 	if err != nil {
 		return false, err
@@ -217,6 +216,23 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	p.took.Observe(time.Since(began).Seconds())
 	p.lag.Set(max(0, now.Sub(batch.Cursor).Seconds()))
 	return behind, nil
+}
+
+// leaveOut counts and names what is no log entry, once: as windows overlap the
+// same comes again, for as long as each poll finds it.
+func (p *poller) leaveOut(malformed []logentry.Malformed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := map[[32]byte]bool{}
+	for _, m := range malformed {
+		sum := sha256.Sum256(m.Raw)
+		if found[sum] = true; p.malformed[sum] {
+			continue
+		}
+		p.entries.WithLabelValues("malformed").Inc()
+		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
+	}
+	p.malformed = found
 }
 
 // compose adds the webhooks about an entry to poll, one for each destination
