@@ -21,6 +21,7 @@ import (
 type target struct {
 	Destination
 	config      SenderConfig
+	secrets     []ingest.Secret // that no answer may show
 	proxy       func(*http.Request) (*url.URL, error)
 	authorities *ingest.Authorities // nil: the system's
 	connections atomic.Pointer[connections]
@@ -35,7 +36,7 @@ type connections struct {
 // newTarget reads the authorities that a destination's host is vouched for by:
 // its own ones alone, else the system's and those of all destinations.
 func newTarget(d Destination, config SenderConfig, proxy func(*http.Request) (*url.URL, error), logger *slog.Logger) (*target, error) {
-	t := &target{Destination: d, config: config, proxy: proxy}
+	t := &target{Destination: d, config: config, proxy: proxy, secrets: append([]ingest.Secret{d.Secret, d.FormerSecret}, d.hidden()...)}
 	var err error
 	switch {
 	case d.CAFile != "":
@@ -127,7 +128,7 @@ func withoutURL(err error) error {
 // off there may be a part of one at its end.
 func (t *target) redact(text string, cut bool) string {
 	longest := 0
-	for _, secret := range append([]ingest.Secret{t.Secret, t.FormerSecret}, t.hidden()...) {
+	for _, secret := range t.secrets {
 		text = secret.Hide(text)
 		longest = max(longest, len(secret))
 	}
@@ -139,8 +140,8 @@ func (t *target) redact(text string, cut bool) string {
 
 // hidden is what of the URL only the receiver and we know: path, query and
 // password. What is too short to be a secret is none.
-func (t *target) hidden() (parts []ingest.Secret) {
-	u, err := url.Parse(t.URL)
+func (d Destination) hidden() (parts []ingest.Secret) {
+	u, err := url.Parse(d.URL)
 	if err != nil {
 		return nil
 	}
