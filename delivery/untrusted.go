@@ -67,7 +67,7 @@ func distrust(err error, caKey string) (fault, mend string) {
 }
 
 func mendAuthority(caKey string) string {
-	return "if a proxy of your own reads this traffic, write the certificate of its authority into a file and set " + caKey +
+	return "if that authority is your own, or that of a proxy of your own that reads this traffic, write its certificate into a file and set " + caKey +
 		"; if not, somebody else answers in its place"
 }
 

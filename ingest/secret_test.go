@@ -38,3 +38,18 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Errorf("reveals %q; empty prints %q", s.Reveal(), Secret(""))
 	}
 }
+
+// TestASecretIsHiddenInWhateverCase, wherever it is in a text.
+func TestASecretIsHiddenInWhateverCase(t *testing.T) {
+	f := func(s Secret, text, want string) {
+		t.Helper()
+		if got := s.Hide(text); got != want {
+			t.Errorf("%q without the secret is %q, want %q", text, got, want)
+		}
+	}
+	f("hush", "hush, HUSH and Hushhush", "[secret], [secret] and [secret][secret]")
+	f("hush", "hus", "hus")
+	f("hush", "", "")
+	f("", "text", "text")
+	f("a\xffb", "é a\xffb", "é [secret]")
+}

@@ -50,7 +50,8 @@ func Compile(spec Spec, namer Namer) (rs *Rules, warnings, faults Faults) {
 
 // setUp compiles what stands outside of the rules.
 func (c *ruleCompiler) setUp(rs *Rules, spec *Spec) {
-	c.routes = spec.Routes
+	c.routes, c.destinations = spec.Routes, spec.Destinations
+	rs.destinations = spec.Destinations
 	c.storm, c.flapping = stormOf(spec.Storm, defaultStorm()), flappingOf(spec.Flapping, defaultFlapping())
 	rs.tables = c.compileTables(spec.Tables)
 	c.enriched = c.enrich(spec.Enrich)
@@ -69,7 +70,8 @@ func (c *ruleCompiler) setUp(rs *Rules, spec *Spec) {
 
 // share takes over what main has set up.
 func (c *ruleCompiler) share(main *ruleCompiler) {
-	c.tables, c.columns, c.routes = main.tables, main.columns, main.routes
+	c.tables, c.columns = main.tables, main.columns
+	c.routes, c.destinations = main.routes, main.destinations
 	c.storm, c.flapping, c.defaultKey = main.storm, main.flapping, main.defaultKey
 	c.define(main.enriched)
 }
@@ -120,13 +122,15 @@ type ruleCompiler struct {
 	faults   Faults
 	warnings Faults
 
-	routes     []string // the names that a route may have; nil: any
-	allGates   map[Gates]*Gates
-	storm      Storm // of the rule set
-	flapping   Flapping
-	enriched   []assignment
-	defaultKey bool // defaults.event has a dedup_key
-	variable   *regexp.Regexp
+	routes        []string // the names that a route may have; nil: any
+	destinations  []string // the same of webhooks
+	aboutWebhooks bool     // the rule that is compiled is
+	allGates      map[Gates]*Gates
+	storm         Storm // of the rule set
+	flapping      Flapping
+	enriched      []assignment
+	defaultKey    bool // defaults.event has a dedup_key
+	variable      *regexp.Regexp
 }
 
 func newRuleCompiler(namer Namer) *ruleCompiler {
@@ -200,6 +204,7 @@ func reserved(name string) bool {
 
 func (c *ruleCompiler) rule(spec *RuleSpec) compiledRule {
 	c.faults, c.warnings, c.texts = nil, nil, map[string]bool{}
+	c.aboutWebhooks = spec.Match.Selector == SelectWebhook
 	r := &rule{id: clean(spec.ID.Value), place: spec.Place, drop: spec.Drop, suppress: spec.Suppress, cont: spec.Continue}
 	out := compiledRule{rule: r}
 	c.checkShape(spec)

@@ -29,8 +29,15 @@ func (c *ruleCompiler) blueprint(entries []Entry, local []string) (b blueprint) 
 	return b
 }
 
-// route checks the name of a route that is written in a rule.
+// route checks the name of a route that is written in a rule, or of a webhooks'
+// destination in a rule about those.
 func (c *ruleCompiler) route(t Text) {
+	if c.aboutWebhooks {
+		if c.destinations != nil && t.Value != "" && !contains(c.destinations, t.Value) {
+			c.fault(t.Place, noDestination(t.Value, c.destinations))
+		}
+		return
+	}
 	if c.routes != nil && t.Value != "" && !contains(c.routes, t.Value) {
 		c.fault(t.Place, `there is no route "`+t.Value+`" in the configuration`+suggestion(t.Value, c.routes))
 	}

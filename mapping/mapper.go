@@ -174,18 +174,18 @@ func (b *batch) report(msg *ingest.Message) {
 	b.result.Errors = b.result.Errors[:0]
 }
 
-// Webhook returns the payload that is to be sent: see Rules.ApplyWebhook. Errors
-// of rules are counted and logged.
-func (m *Mapper) Webhook(w Webhook) []byte {
+// Webhook returns the payload that is to be sent, and to whom: see
+// Rules.ApplyWebhook. Errors of rules are counted and logged.
+func (m *Mapper) Webhook(w Webhook) (payload []byte, to string) {
 	var out Result
-	payload := m.rules.Load().ApplyWebhook(w, &out)
+	payload, to = m.rules.Load().ApplyWebhook(w, &out)
 	for _, e := range out.Errors {
 		m.errors.WithLabelValues(e.Rule).Inc()
 		if m.reports.allowName(e.Rule, w.At) {
 			m.log.Warn("a rule about webhooks has an error; its default was used", "rule", e.Rule, "error", e.Err, "type", w.Type)
 		}
 	}
-	return payload
+	return payload, to
 }
 
 // settle counts what became of the mapped messages, tells the receiver, and

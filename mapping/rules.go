@@ -25,6 +25,8 @@ type Rules struct {
 	windows []window
 	tests   []TestSpec
 	files   []string
+
+	destinations []string // the names that webhooks' have; nil: any
 }
 
 // rule is one compiled rule.

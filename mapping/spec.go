@@ -18,9 +18,10 @@ type Spec struct {
 	Flapping    *LimitSpec // nil: the default
 	Rules       []RuleSpec // in the order in which they are tried
 
-	Raw    bool     // the stored message is not masked
-	Routes []string // the names that a route may have; nil: they are not known, and not checked
-	Files  []string // that the rules were read from
+	Raw          bool     // the stored message is not masked
+	Routes       []string // the names that a route may have; nil: they are not known, and not checked
+	Destinations []string // the same of webhooks' destinations
+	Files        []string // that the rules were read from
 }
 
 // TableSpec is a table for lookup. Its rows are those of a file, or come

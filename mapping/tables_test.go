@@ -121,6 +121,59 @@ func TestAddressesOfDatabasesAreNotShown(t *testing.T) {
 	}
 }
 
+// TestARuleSendsAWebhookElsewhere: to the last destination that is named; a name
+// that is none's is an error, and the webhook goes where it was going.
+func TestARuleSendsAWebhookElsewhere(t *testing.T) {
+	rules, _, err := rulefile.Loader{Namer: newSMI(), Destinations: []string{"default", "tickets", "noc"}}.Parse(rulefile.File{Name: "r.yaml", Data: []byte(`
+defaults: { event: { route: elsewhere } }
+rules:
+  - { id: first, match: { webhook: incident.trigger }, continue: true, event: { route: noc } }
+  - { id: by-team, match: { webhook: 'incident.*' }, event: { route: '${body.team}', custom_details: { via: rules } } }
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(kind, team, want, wantError string) {
+		t.Helper()
+		var r mapping.Result
+		payload, to := rules.ApplyWebhook(mapping.Webhook{Type: kind, At: received(), Payload: []byte(`{}`), Body: map[string]any{"team": team}}, &r)
+		errors := ""
+		for _, e := range r.Errors {
+			errors += e.Rule + ": " + e.Err.Error()
+		}
+		if to != want || errors != wantError || len(payload) == 0 {
+			t.Errorf("%s of %q goes to %q with %s, errors %q; want %q, %q", kind, team, to, payload, errors, want, wantError)
+		}
+	}
+	f("incident.trigger", "tickets", "tickets", "")
+	f("incident.trigger", "", "noc", "")
+	f("incident.resolve", "", "", "")
+	f("service.updated", "tickets", "", "")
+	f("incident.resolve", "tickts", "", `by-team: r.yaml:5:70: there is no destination "tickts" under webhooks in the configuration; did you mean "tickets"?`)
+}
+
+// TestAWebhooksRouteIsADestination, as an event's is a route; where none is
+// configured they are not checked.
+func TestAWebhooksRouteIsADestination(t *testing.T) {
+	f := func(match, route, want string, destinations ...string) {
+		t.Helper()
+		_, _, err := rulefile.Loader{Namer: newSMI(), Routes: []string{"noc"}, Destinations: destinations}.Parse(rulefile.File{Name: "r.yaml", Data: []byte(
+			"rules:\n  - { id: a, match: { " + match + " }, event: { route: " + route + " } }\n")})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasSuffix(got, want) || want == "" && got != "" {
+			t.Errorf("%s to %s: %s, want %s", match, route, got, want)
+		}
+	}
+	f("webhook: '*'", "tickets", "", "default", "tickets")
+	f("webhook: '*'", "tickts", `there is no destination "tickts" under webhooks in the configuration; did you mean "tickets"?`, "default", "tickets")
+	f("webhook: '*'", "noc", `there is no destination "noc" under webhooks in the configuration; there is default`, "default")
+	f("webhook: '*'", "tickets", "")
+	f("http: /hooks/x", "tickets", `there is no route "tickets" in the configuration; there is noc`, "default", "tickets")
+}
+
 // TestWebhooksArePassedThroughRules: sent on as they are, changed, or dropped.
 func TestWebhooksArePassedThroughRules(t *testing.T) {
 	rules := load(t, `
@@ -134,7 +187,7 @@ rules:
 		t.Helper()
 		payload := `{"incident":{"urgency":"` + urgency + `","team":"noc"},"n":1.50}`
 		var r mapping.Result
-		got := rules.ApplyWebhook(mapping.Webhook{
+		got, _ := rules.ApplyWebhook(mapping.Webhook{
 			Type: kind, At: received(), Payload: []byte(payload),
 			Body: map[string]any{"incident": map[string]any{"urgency": urgency, "team": "noc"}},
 		}, &r)
@@ -145,7 +198,7 @@ rules:
 	f("incident.trigger", "low", "")
 	f("incident.trigger", "high", `{"incident":{"urgency":"high","team":"noc"},"n":1.50,"team":"noc","via":"pdaltagent"}`)
 	f("incident.acknowledge", "high", `{"incident":{"urgency":"high","team":"noc"},"n":1.50,"via":"pdaltagent"}`)
-	if got := load(t, linkRules).ApplyWebhook(mapping.Webhook{Type: "x", Payload: []byte(`{"a": 1}`)}, &mapping.Result{}); string(got) != `{"a": 1}` {
+	if got, _ := load(t, linkRules).ApplyWebhook(mapping.Webhook{Type: "x", Payload: []byte(`{"a": 1}`)}, &mapping.Result{}); string(got) != `{"a": 1}` {
 		t.Errorf("got %s", got)
 	}
 }

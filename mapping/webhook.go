@@ -15,9 +15,11 @@ type Webhook struct {
 }
 
 // ApplyWebhook returns the payload that is to be sent: that of w, with the
-// custom_details of the rules that match laid over it; nil where a rule says drop. A webhook that no rule matches is sent as it
-// is. What goes wrong in rules is added to out, which gets no events.
-func (rs *Rules) ApplyWebhook(w Webhook, out *Result) []byte {
+// custom_details of the rules that match laid over it; nil where a rule says
+// drop. to is the destination that the last of them names in its place; empty:
+// none does. A webhook that no rule matches is sent as it is. What goes wrong
+// in rules is added to out, which gets no events.
+func (rs *Rules) ApplyWebhook(w Webhook, out *Result) (payload []byte, to string) {
 	var buf [16]ref
 	refs, last := rs.index.webhook.find(w.Type, buf[:0])
 	m := ingest.Message{ReceivedAt: w.At, Protocol: ingest.HTTP, Request: &ingest.Request{Path: w.Type, Body: w.Body, Raw: w.Payload}}
@@ -28,15 +30,16 @@ func (rs *Rules) ApplyWebhook(w Webhook, out *Result) []byte {
 		s.try(last)
 	}
 	if s.webhook.dropped {
-		return nil
+		return nil, ""
 	}
-	return s.webhook.payload
+	return s.webhook.payload, s.webhook.to
 }
 
 // webhook is a payload while rules look at it.
 type webhook struct {
 	payload []byte
 	dropped bool
+	to      string // a destination's name; empty: its own
 }
 
 // changeWebhook makes the changes of a rule.
@@ -48,6 +51,19 @@ func (s *scope) changeWebhook(r *rule) {
 	if own := s.detail(r.event[fieldCustomDetails]); own != nil {
 		s.webhook.payload = mergeDetails(s.webhook.payload, own)
 	}
+	switch to := s.own(r, fieldRoute); {
+	case to == "":
+	case s.rules.destinations != nil && !contains(s.rules.destinations, to):
+		s.fail(Fault{Place: r.event[fieldRoute].place, Message: noDestination(to, s.rules.destinations)})
+	default:
+		s.webhook.to = to
+	}
+}
+
+// noDestination says that webhooks have no destination of that name, and what
+// may have been meant.
+func noDestination(name string, there []string) string {
+	return `there is no destination "` + clip(name, 64) + `" under webhooks in the configuration` + suggestion(name, there)
 }
 
 // checkWebhook finds what a rule about webhooks cannot say.
@@ -59,8 +75,8 @@ func (c *ruleCompiler) checkWebhook(spec *RuleSpec) {
 		c.fault(spec.Place, "a webhook is sent on, and neither resolved nor acknowledged")
 	}
 	for _, e := range spec.Event {
-		if e.Key.Value != "custom_details" {
-			c.fault(e.Key.Place, "of a webhook only custom_details can be given: they are laid over its payload")
+		if e.Key.Value != "custom_details" && e.Key.Value != "route" {
+			c.fault(e.Key.Place, "of a webhook only custom_details, which are laid over its payload, and route, the destination that it goes to, can be given")
 		}
 	}
 	if spec.Match.Each.Value != "" || len(spec.Match.From) > 0 {

@@ -74,11 +74,12 @@ func commands() []subcommand {
 			},
 		},
 		{
-			name: "sandbox", usage: "[--listen ADDR]", short: "a PagerDuty stand-in, alone",
+			name: "sandbox", usage: "[--listen ADDR] [--play EVERY]", short: "a PagerDuty stand-in, alone",
 			long: "Runs a stand-in for PagerDuty that keeps what it gets in memory and can be told to fail.",
 			prepare: func(flags *flag.FlagSet) func(context.Context, call) error {
 				address := flags.String("listen", "127.0.0.1:8082", "the `ADDR`ess to listen on, 127.0.0.1:8082 if it is left out")
-				return func(ctx context.Context, in call) error { return sandboxCommand(ctx, *address, in.stdout) }
+				play := flags.Duration("play", 0, "have incidents come and go, a step `EVERY` so often, such as 5s; none if it is left out")
+				return func(ctx context.Context, in call) error { return sandboxCommand(ctx, *address, *play, in.stdout) }
 			},
 		},
 		moveSubcommand(),

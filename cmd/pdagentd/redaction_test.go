@@ -35,7 +35,7 @@ type leaky struct {
 func newLeaky(t *testing.T) *leaky {
 	t.Helper()
 	l := &leaky{T: t, secrets: newSecrets(), ca: filepath.Join(t.TempDir(), "ca.pem")}
-	pagerduty := httptest.NewTLSServer(http.HandlerFunc(echo))
+	pagerduty := httptest.NewTLSServer(logEntries(t, l.secrets))
 	pagerduty.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	t.Cleanup(pagerduty.Close)
 	write(t, l.ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pagerduty.Certificate().Raw})))
@@ -43,14 +43,16 @@ func newLeaky(t *testing.T) *leaky {
 	l.proxy = passage(t, s["proxy's password"])
 	t.Cleanup(l.proxy.Close)
 	l.file = settings(t, fmt.Sprintf(`
-pagerduty: { events_url: %s }
-delivery: { proxy: 'http://us:%s@%s', ca_file: %s, timeout: 2s, backoff: { initial: 20ms, max: 100ms }, give_up_after: 1h }
+pagerduty: { events_url: %[1]s, api_url: %[1]s, api_token: %[8]s }
+webhooks: { url: '%[1]s/%[9]s', every: 1s, secret: %[10]s, former_secret: %[11]s, destinations: [ { name: new, format: v3, url: '%[1]s/%[9]s?%[9]s', secret: %[10]s, former_secret: %[11]s } ] }
+delivery: { proxy: 'http://us:%[2]s@%[3]s', ca_file: %[4]s, timeout: 2s, backoff: { initial: 20ms, max: 100ms }, give_up_after: 1h }
 default_route: noc
 routes:
-  noc: { key: %s }
-  ere: { key: %s }
-  old: { key: %s, type: v1 }
-`, pagerduty.URL, s["proxy's password"], l.proxy.Listener.Addr(), l.ca, s["route's key"], s["x-ere route's key"], s["v1 route's key"]))
+  noc: { key: %[5]s }
+  ere: { key: %[6]s }
+  old: { key: %[7]s, type: v1 }
+`, pagerduty.URL, s["proxy's password"], l.proxy.Listener.Addr(), l.ca, s["route's key"], s["x-ere route's key"], s["v1 route's key"],
+		s["API token"], s["webhooks' path"], s["webhooks' secret"], s["webhooks' former secret"]))
 	rewrite(t, l.file, `communities: [public] }`, fmt.Sprintf(`communities: [%s], users: [{ name: ops, auth: SHA256, auth_passphrase: %s, priv: AES128, priv_passphrase: %s }] }`,
 		s["community"], s["v3 auth passphrase"], s["v3 priv passphrase"]),
 		`["http://127.0.0.1:0", "https://127.0.0.1:0"] }`, `["http://127.0.0.1:0", "https://127.0.0.1:0"], token: `+s["ingest token"]+` }`,
@@ -306,7 +308,9 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 	l.eventually(t, "0", `SELECT count(*) FROM deliveries WHERE attempts = 0 AND NOT EXISTS
 		(SELECT FROM deliveries b WHERE b.alert_id = deliveries.alert_id AND b.seq < deliveries.seq)`)
 	l.eventually(t, "true", `SELECT count(*) > 5 FROM attempts WHERE error LIKE '%EOF%' OR error LIKE '%reset%'`)
+	l.eventually(t, "true", `SELECT count(*) > 5 FROM deliveries WHERE kind = 'webhook' AND attempts > 0`)
 	l.outages()
+	l.eventually(t, "true", `SELECT bool_or(last_error LIKE '%refused%') FROM deliveries WHERE kind = 'webhook' AND state = 'queued'`)
 
 	places := map[string]string{"the log": l.logs.String(), "answers": l.answers.String()}
 	for _, more := range []map[string]string{l.rows(), l.pages(), l.commands()} {

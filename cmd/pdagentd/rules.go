@@ -43,6 +43,9 @@ func readRules(ctx context.Context, c *config) ruleset {
 	if len(c.Routes) == 0 {
 		loader.Routes = nil // to the sandbox leads any
 	}
+	for _, d := range c.Webhooks.Destinations() {
+		loader.Destinations = append(loader.Destinations, d.Name)
+	}
 	if c.trapRules != "" {
 		loader.More = append(loader.More, rulefile.File{Name: "PDAGENTD_SNMP_*", Data: []byte(c.trapRules)})
 	}

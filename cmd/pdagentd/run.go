@@ -201,8 +201,8 @@ func (a *appliance) buildSenders(ctx context.Context, routes *delivery.Routes) (
 		return nil, "", err
 	}
 	a.webhooks, err = webhook.NewSender(webhook.SenderConfig{
-		Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, Version: version,
-	}, c.Webhooks.Destinations())
+		Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
+	}, c.Webhooks.Destinations(), a.logger)
 	return senders{a.sender, a.webhooks}, standIn, err
 }
 

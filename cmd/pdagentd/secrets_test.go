@@ -13,6 +13,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
+	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
 // keep is a buffer that may be written to and read at once.
@@ -47,6 +50,7 @@ func newSecrets() secrets {
 			"admin token": "adm1n-t0ken-of-ours", "ingest token": "1ngest-t0ken-of-ours",
 			"community": "c0mmunity-of-ours", "v3 auth passphrase": "auth-p4ssphrase", "v3 priv passphrase": "priv-p4ssphrase",
 			"proxy's password": "pr0xy-password",
+			"API token":        "4pi-t0ken-of-ours", "webhooks' secret": "h00k-secret-of-ours", "webhooks' former secret": "f0rmer-secret-of-ours", "webhooks' path": "h00k-path-of-ours",
 		},
 		map[string]string{
 			"v2": key(11), "change": key(12), "x-ere": "R" + key(13)[1:], "integration": key(14), "v1": key(15), "nagios": key(16),
@@ -97,6 +101,50 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 	}
 	fmt.Fprintf(w, `{"message":"you said: %s"} %s`, said, strings.ToUpper(said))
+}
+
+// logEntries is an echo that has a log, in which something of each kind happens
+// once; every third time that it is asked it refuses the token, or fails, and
+// repeats it.
+func logEntries(t *testing.T, s secrets) http.Handler {
+	t.Helper()
+	stand, asked := sandbox.New(sandbox.Config{Token: ingest.Secret(s.configured["API token"])}), 0
+	var mu sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/log_entries" {
+			if strings.HasPrefix(r.URL.Path, "/"+s.configured["webhooks' path"]) {
+				r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader(" "+r.URL.RawQuery+strings.Join(s.hooks(), " "))))
+			}
+			echo(w, r)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		switch asked++; {
+		case asked%3 == 0:
+			w.WriteHeader([]int{http.StatusUnauthorized, http.StatusInternalServerError}[asked/3%2])
+			token := r.Header.Get("Authorization")
+			fmt.Fprint(w, token, strings.ToUpper(token))
+			return
+		case asked == 2:
+			for _, mode := range []string{"mode-accept", "mode-refuse", "mode-fail", "mode-busy", "mode-reset", "mode-redirect"} {
+				play(t, stand, sandbox.LogEntry{Type: "trigger", Incident: mode})
+			}
+		case asked == 20: // by then the proxy may be gone
+			play(t, stand, sandbox.LogEntry{Type: "trigger", Incident: "mode-fail later"})
+		}
+		stand.ServeHTTP(w, r)
+	})
+}
+
+// hooks are what a receiver of webhooks knows.
+func (s secrets) hooks() (known []string) {
+	for name, secret := range s.configured {
+		if strings.HasPrefix(name, "webhooks' s") || strings.HasPrefix(name, "webhooks' f") {
+			known = append(known, secret)
+		}
+	}
+	return known
 }
 
 // passage is an HTTP proxy that asks for a password.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/logentry"
 	"github.com/pdaltagent/pdaltagent/delivery/queue"
 	"github.com/pdaltagent/pdaltagent/delivery/webhook"
+	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
 
@@ -41,7 +44,7 @@ type poller struct {
 	every, keep  time.Duration
 	destinations []webhook.Destination
 	ledger       *history.History
-	change       func(mapping.Webhook) []byte // by the rules; nil: it is dropped
+	change       func(mapping.Webhook) (payload []byte, to string) // by the rules; nil: it is dropped
 	tell         func(context.Context, delivery.Poll) error
 	logger       *slog.Logger
 
@@ -49,8 +52,9 @@ type poller struct {
 	lag     prometheus.Gauge
 	entries *prometheus.CounterVec // by outcome
 
-	mu    sync.Mutex
-	fault string // what was wrong the last time, which is said once
+	mu        sync.Mutex
+	fault     string            // what was wrong the last time, which is said once
+	malformed map[[32]byte]bool // SHA-256 of what the last poll found that is no entry
 }
 
 // apiURL returns the address of PagerDuty's REST API: that of the region that
@@ -67,6 +71,19 @@ func (c *pagerdutyConfig) apiURL(sandbox string) string {
 	return "https://api.pagerduty.com"
 }
 
+// authorities returns those that are trusted besides the system's; nil where
+// none are.
+func (d *deliveryConfig) authorities(logger *slog.Logger) (*ingest.Authorities, error) {
+	if d.CAFile == "" {
+		return nil, nil //nolint:nilnil // as it says
+	}
+	authorities, err := ingest.LoadMoreAuthorities(d.CAFile, logger)
+	if err != nil {
+		return nil, fmt.Errorf("delivery.ca_file: %w", err)
+	}
+	return authorities, nil
+}
+
 // newPoller returns nil where no webhooks are asked for. sandbox is the URL of
 // the built-in stand-in; empty: events go to PagerDuty.
 func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller, error) {
@@ -81,8 +98,13 @@ func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller,
 		}
 		return nil, nil
 	}
+	authorities, err := c.Delivery.authorities(a.logger)
+	if err != nil {
+		return nil, err
+	}
 	client, err := logentry.New(logentry.Config{
-		APIURL: c.PagerDuty.apiURL(sandbox), Token: token, AllEntries: c.Webhooks.AllLogEntries, Proxy: c.Delivery.Proxy, Version: version,
+		Authorities: authorities,
+		APIURL:      c.PagerDuty.apiURL(sandbox), Token: token, AllEntries: c.Webhooks.AllLogEntries, Proxy: c.Delivery.Proxy, Version: version,
 	})
 	if err != nil {
 		return nil, err
@@ -90,7 +112,7 @@ func (a *appliance) newPoller(ledger *history.History, sandbox string) (*poller,
 	p := &poller{
 		client: client, plan: logentry.Default(c.Webhooks.Start()), every: c.Webhooks.Interval(), keep: c.Webhooks.Memory(),
 		destinations: destinations, ledger: ledger, logger: a.logger,
-		change: func(w mapping.Webhook) []byte { return a.mapper.Webhook(w) },
+		change: func(w mapping.Webhook) ([]byte, string) { return a.mapper.Webhook(w) },
 		tell:   func(ctx context.Context, poll delivery.Poll) error { return a.queue.Tell(ctx, poll) },
 	}
 	p.measure(a.registry)
@@ -105,7 +127,7 @@ func (p *poller) measure(r prometheus.Registerer) {
 		Name: "pdaltagent_poll_lag_seconds", Help: "How far PagerDuty's log entries had been read when this node last looked, behind PagerDuty's time.",
 	})
 	p.entries = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pdaltagent_log_entries_total", Help: "PagerDuty's log entries, by what became of each for each destination: sent, dropped by a rule, malformed, or why it makes no webhook.",
+		Name: "pdaltagent_log_entries_total", Help: "PagerDuty's log entries, by what became of each for each destination: sent, dropped or redirected by a rule, malformed, or why it makes no webhook.",
 	}, []string{"outcome"})
 	r.MustRegister(p.took, p.lag, p.entries)
 }
@@ -175,10 +197,7 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for _, m := range batch.Malformed {
-		p.entries.WithLabelValues("malformed").Inc()
-		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
-	}
+	p.leaveOut(batch.Malformed)
 	unseen, err := p.ledger.Unseen(ctx, batch.Entries)
 	if err != nil {
 		return false, err
@@ -199,27 +218,87 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	return behind, nil
 }
 
-// compose adds the webhooks about an entry to poll.
-func (p *poller) compose(e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int) {
-	for _, d := range p.destinations {
-		payload, err := d.Compose(e)
-		if skipped := (*webhook.Skipped)(nil); errors.As(err, &skipped) {
-			outcomes[string(skipped.Reason)]++
-			if skipped.Unexpected() {
-				p.logger.Warn("a log entry makes no webhook", "destination", d.Name, "error", err)
-			}
+// leaveOut counts and names what is no log entry, once: as windows overlap the
+// same comes again, for as long as each poll finds it.
+func (p *poller) leaveOut(malformed []logentry.Malformed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := map[[32]byte]bool{}
+	for _, m := range malformed {
+		sum := sha256.Sum256(m.Raw)
+		if found[sum] = true; p.malformed[sum] {
 			continue
 		}
-		body := payload.Body
-		if w, err := payload.Webhook(); err != nil {
-			p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
-		} else if body = p.change(w); body == nil {
-			outcomes["dropped"]++
-			continue
-		}
-		outcomes["sent"]++
-		poll.Webhooks = append(poll.Webhooks, delivery.Webhook{
-			ID: payload.ID, Entry: e.ID, Incident: e.IncidentID, Route: d.Route(), Type: payload.Type, Body: body,
-		})
+		p.entries.WithLabelValues("malformed").Inc()
+		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
 	}
+	p.malformed = found
+}
+
+// compose adds the webhooks about an entry to poll, one for each destination
+// that is told.
+func (p *poller) compose(e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int) {
+	told := map[string]bool{}
+	for _, d := range p.destinations {
+		if !d.Redirected {
+			p.composeFor(d, e, poll, outcomes, told)
+		}
+	}
+}
+
+// composeFor adds the webhook to d, or to whom the rules send it instead: there
+// it is made anew, in that one's form, and goes no further.
+func (p *poller) composeFor(d webhook.Destination, e *delivery.LogEntry, poll *delivery.Poll, outcomes map[string]int, told map[string]bool) {
+	payload, body, to, ok := p.changed(d, e, outcomes)
+	if !ok {
+		return
+	}
+	if other := p.named(to); other != nil && to != d.Name {
+		outcomes["redirected"]++
+		d = other.Unfiltered()
+		if payload, body, _, ok = p.changed(d, e, outcomes); !ok {
+			return
+		}
+	}
+	if told[d.Name] {
+		return
+	}
+	told[d.Name] = true
+	outcomes["sent"]++
+	poll.Webhooks = append(poll.Webhooks, delivery.Webhook{
+		ID: payload.ID, Entry: e.ID, Incident: e.IncidentID, Route: d.Route(), Type: payload.Type, Body: body,
+	})
+}
+
+// named returns the destination of that name, or nil.
+func (p *poller) named(name string) *webhook.Destination {
+	for i := range p.destinations {
+		if p.destinations[i].Name == name {
+			return &p.destinations[i]
+		}
+	}
+	return nil
+}
+
+// changed makes the payload that d is sent about an entry as the rules will have
+// it; ok is false where there is none.
+func (p *poller) changed(d webhook.Destination, e *delivery.LogEntry, outcomes map[string]int) (payload webhook.Payload, body []byte, to string, ok bool) {
+	payload, err := d.Compose(e)
+	if skipped := (*webhook.Skipped)(nil); errors.As(err, &skipped) {
+		outcomes[string(skipped.Reason)]++
+		if skipped.Unexpected() {
+			p.logger.Warn("a log entry makes no webhook", "destination", d.Name, "error", err)
+		}
+		return payload, nil, "", false
+	}
+	w, err := payload.Webhook()
+	if err != nil {
+		p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
+		return payload, payload.Body, "", true
+	}
+	if body, to = p.change(w); body == nil {
+		outcomes["dropped"]++
+		return payload, nil, "", false
+	}
+	return payload, body, to, true
 }

@@ -205,10 +205,11 @@ func (d *Desk) try(ctx context.Context, statements func(*pgx.Batch, func(pgx.Row
 }
 
 // lockChosen locks deliveries of a chunk that are in one of the states, and
-// before them their alerts, as Settle does.
+// before them their alerts, and what webhooks have for those, as Settle does.
 func lockChosen(q *pgx.Batch, ids []uuid.UUID, states []string) {
 	q.Queue(`SELECT FROM alerts WHERE id IN (SELECT alert_id FROM deliveries WHERE id = ANY ($1::uuid[]))
 		ORDER BY id FOR NO KEY UPDATE`, ids)
+	q.Queue(lockThreads+`(SELECT alert_id FROM deliveries WHERE id = ANY ($1::uuid[]) AND kind = 'webhook') AS threads (id)`+inOrder, ids)
 	q.Queue(`SELECT FROM deliveries WHERE id = ANY ($1::uuid[]) AND state = ANY ($2) ORDER BY id FOR UPDATE`, ids, states)
 }
 

@@ -18,7 +18,7 @@ import (
 // PagerDuty shall know at the end what is so now. A delivery is left dead where
 // PagerDuty was told something newer about its alert, or is about to be, and
 // where the last of those that are chosen would say of the alert what is not
-// true any more.
+// true any more. Webhooks say what happened, which stays true.
 func (d *Desk) Retry(ctx context.Context, c Choice, why Intervention) (done Changed, err error) {
 	c.States = []delivery.State{delivery.Dead}
 	intervention := uuid.New()
@@ -38,7 +38,7 @@ func (d *Desk) Retry(ctx context.Context, c Choice, why Intervention) (done Chan
 // created later, but for the moment that a batch takes; that finds it by the
 // index on created_at. A trigger that goes again opens its alert again, which
 // its death had left pending, so that repeats fold and the resolve is sent.
-const retry = `WITH chosen AS (SELECT d.id, d.alert_id, d.seq, d.route, d.dedup_key, d.action, d.received_at, a.status,
+const retry = `WITH chosen AS (SELECT d.id, d.alert_id, d.kind, d.seq, d.route, d.dedup_key, d.action, d.received_at, a.status,
 		first_value(d.action) OVER (PARTITION BY d.alert_id ORDER BY d.seq DESC) AS says
 		FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert_id WHERE d.id = ANY ($1::uuid[]) AND d.state = 'dead'),
 	newest AS (SELECT n.alert_id, max(n.seq) AS seq FROM deliveries n
@@ -46,7 +46,7 @@ const retry = `WITH chosen AS (SELECT d.id, d.alert_id, d.seq, d.route, d.dedup_
 			AND n.created_at > (SELECT min(created_at) FROM deliveries WHERE id = ANY ($1::uuid[])) - interval '1 minute'
 		GROUP BY n.alert_id),
 	judged AS (SELECT chosen.*, CASE
-			WHEN chosen.alert_id IS NULL THEN NULL
+			WHEN chosen.alert_id IS NULL OR chosen.kind = 'webhook' THEN NULL
 			WHEN newest.seq > chosen.seq THEN '` + string(Overtaken) + `'
 			WHEN says = 'resolve' AND status <> 'resolved' THEN '` + string(Reopened) + `'
 			WHEN says <> 'resolve' AND coalesce(status, 'resolved') = 'resolved' THEN '` + string(Over) + `'

@@ -57,9 +57,14 @@ func thread(w delivery.Webhook) uuid.UUID {
 }
 
 // lockIncidents keeps others from adding to threads, or ending one of their
-// deliveries, until the transaction ends.
-const lockIncidents = `SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id::text, 0) AS key
-	FROM unnest($1::uuid[]) AS threads (id) ORDER BY key OFFSET 0) AS threads`
+// deliveries, until the transaction ends: Record, Settle and the desk. Whoever
+// ends the first of a thread and whoever adds to it would else not see each
+// other, and nobody would let go what was added.
+const (
+	lockIncidents = lockThreads + `unnest($1::uuid[]) AS threads (id)` + inOrder
+	lockThreads   = `SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id::text, 0) AS key FROM `
+	inOrder       = ` ORDER BY key OFFSET 0) AS threads`
+)
 
 // Record commits a poll: the entries that are not on record, the deliveries of
 // the webhooks about those, and the cursor, in one transaction. It returns the

@@ -10,6 +10,7 @@ package logentry
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,8 @@ type Config struct {
 	Timeout    time.Duration // of one request; 0: 30 s
 	Proxy      string        // URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY
 	Version    string        // for the User-Agent
+
+	Authorities *ingest.Authorities // that vouch for the host; nil: the system's
 }
 
 // TokenRefused says that PagerDuty does not let the token read log entries.
@@ -59,13 +62,13 @@ type Client struct {
 	config        Config
 	base          string
 	authorization string
-	client        *http.Client
 	pause         func(context.Context, time.Duration) error
 	maxPage       int64 // bytes of an answer
 
-	mu    sync.Mutex
-	ahead time.Duration // PagerDuty's clock, of ours
-	known bool          // whether ahead is
+	mu        sync.Mutex
+	ahead     time.Duration // PagerDuty's clock, of ours
+	known     bool          // whether ahead is
+	transport *http.Transport
 }
 
 // New returns a Client. Nothing is asked yet.
@@ -92,24 +95,38 @@ func New(config Config) (*Client, error) {
 		authorization: authorization(token),
 		pause:         pause,
 		maxPage:       maxPage,
-		client: &http.Client{
-			Timeout: cmp.Or(config.Timeout, 30*time.Second),
-			// A redirect would take the token elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				Proxy:               proxy,
-				DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-				ForceAttemptHTTP2:   true,
-				MaxIdleConnsPerHost: 2,
-				IdleConnTimeout:     90 * time.Second,
-				TLSHandshakeTimeout: 10 * time.Second,
-			},
+		transport: &http.Transport{
+			Proxy:               proxy,
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 2,
+			IdleConnTimeout:     90 * time.Second,
+			TLSHandshakeTimeout: 10 * time.Second,
 		},
 	}, nil
 }
 
+// client returns a client that trusts the authorities of the moment.
+func (c *Client) client() *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.config.Authorities != nil && c.transport.TLSClientConfig.RootCAs != c.config.Authorities.Pool() {
+		before := c.transport
+		c.transport = before.Clone()
+		c.transport.TLSClientConfig.RootCAs = c.config.Authorities.Pool()
+		before.CloseIdleConnections()
+	}
+	return &http.Client{
+		Timeout: cmp.Or(c.config.Timeout, 30*time.Second),
+		// A redirect would take the token elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     c.transport,
+	}
+}
+
 // Close closes the connections that are idle.
-func (c *Client) Close() { c.client.CloseIdleConnections() }
+func (c *Client) Close() { c.client().CloseIdleConnections() }
 
 // authorization returns the header for a token. OAuth's are 64 hex digits,
 // begin with the region, or are JSON Web Tokens.
@@ -184,8 +201,11 @@ func (c *Client) once(ctx context.Context, query url.Values) ([]byte, error) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", c.authorization)
 	req.Header.Set("User-Agent", "PDaltagent/"+c.config.Version)
-	resp, err := c.client.Do(req)
+	resp, err := c.client().Do(req)
 	if err != nil {
+		if untrusted := delivery.Distrust(err, req.URL.Host, "delivery.ca_file"); untrusted != nil {
+			return nil, fmt.Errorf("log entries: %w", untrusted)
+		}
 		return nil, fmt.Errorf("log entries: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
@@ -230,7 +250,10 @@ func (c *Client) refusal(resp *http.Response) error {
 	if err != nil {
 		return fmt.Errorf("log entries: answered %d, and then: %w", resp.StatusCode, err)
 	}
-	answer := strings.ReplaceAll(ingest.CleanText(string(text)), c.config.Token.Reveal(), c.config.Token.String())
+	answer := c.config.Token.Hide(ingest.CleanText(string(text)))
+	if len(text) == answerText {
+		answer = answer[:max(0, len(answer)-len(c.config.Token)+1)] // there may be a part of the token
+	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return &TokenRefused{Status: code, Answer: answer}

@@ -35,7 +35,7 @@ func Parse(raw []byte) (delivery.LogEntry, error) {
 		} `json:"incident"`
 	}
 	if err := json.Unmarshal(raw, &from); err != nil {
-		return delivery.LogEntry{}, fmt.Errorf("log entry: %w", err)
+		return delivery.LogEntry{}, fmt.Errorf("log entry %.80q: %w", from.ID, err)
 	}
 	for _, name := range []string{from.ID, from.Type} {
 		if !isName(name) {

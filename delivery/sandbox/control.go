@@ -20,7 +20,7 @@ func (s *Sandbox) overview(w http.ResponseWriter, _ *http.Request) {
 		"refused":   s.journal.refused,
 		"forgotten": s.journal.forgotten,
 		"behavior":  s.behavior.now,
-		"see":       []string{"/events", "/behavior", "/log_entries"},
+		"see":       []string{"/events", "/behavior", "/log_entries", "/incidents"},
 	}
 	s.mu.Unlock()
 	reply(w, answer{status: http.StatusOK, body: body})

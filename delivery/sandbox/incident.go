@@ -54,6 +54,7 @@ type log struct {
 	byID      map[string]*incident
 	number    int // of the last incident
 	serial    int // of the last entry
+	lives     []*living
 }
 
 // Play writes an entry into an incident's log, as if somebody at PagerDuty had
@@ -62,14 +63,17 @@ func (s *Sandbox) Play(e LogEntry) (id string, err error) {
 	if e.Type == "" || e.Incident == "" {
 		return "", fmt.Errorf("a log entry needs type and incident, such as {\"type\": \"annotate\", \"incident\": \"KEY\"}")
 	}
-	e.Type = strings.TrimSuffix(e.Type, "_log_entry") + "_log_entry"
+	e.Type = withSuffix(e.Type)
 	if e.CreatedAt.IsZero() {
 		e.CreatedAt = time.Now()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.log.catchUp(time.Now())
 	return s.log.play(e).id, nil
 }
+
+func withSuffix(kind string) string { return strings.TrimSuffix(kind, "_log_entry") + "_log_entry" }
 
 // follow lets an accepted event change its incident as PagerDuty does: a
 // trigger begins one and notifies somebody, unless it is under way.
@@ -78,6 +82,7 @@ func (l *log) follow(e Event) {
 		return
 	}
 	at := e.ReceivedAt
+	l.catchUp(at)
 	open := l.incidents[e.DedupKey]
 	if open != nil && open.status == "resolved" {
 		open = nil
@@ -234,7 +239,10 @@ func (l *logged) listing(includes []string) json.RawMessage {
 		o["agent"], o["channel"] = serviceReference(), object{"type": "api", "summary": l.incident.title}
 	}
 	if l.Note != "" {
-		o["note"] = l.Note
+		o["note"], o["channel"] = l.Note, object{"type": "note", "summary": l.Note}
+	}
+	if slices.Contains([]string{"assign_log_entry", "escalate_log_entry", "delegate_log_entry"}, l.Type) {
+		o["assignees"] = []object{userReference()}
 	}
 	text, err := json.Marshal(o)
 	if err != nil {

@@ -100,6 +100,7 @@ func (s *Sandbox) listing(r *http.Request) answer {
 	if err != nil {
 		return restAnswer(http.StatusBadRequest, 2001, "Invalid Input Provided", err.Error())
 	}
+	s.log.catchUp(time.Now())
 	found := s.log.listed(q)
 	page := []json.RawMessage{}
 	for _, l := range found[min(q.offset, len(found)):min(q.offset+q.limit, len(found))] {

@@ -60,6 +60,7 @@ func New(cfg Config) *Sandbox {
 	s.router.HandleFunc("/events", s.forget).Methods(http.MethodDelete)
 	s.router.HandleFunc("/log_entries", s.listLogEntries).Methods(http.MethodGet)
 	s.router.HandleFunc("/log_entries", s.playLogEntry).Methods(http.MethodPost)
+	s.router.HandleFunc("/incidents", s.playLife).Methods(http.MethodPost)
 	s.router.HandleFunc("/behavior", s.showBehavior).Methods(http.MethodGet)
 	s.router.HandleFunc("/behavior", s.putBehavior).Methods(http.MethodPut)
 	s.router.HandleFunc("/behavior", s.resetBehavior).Methods(http.MethodDelete)

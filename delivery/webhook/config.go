@@ -72,6 +72,9 @@ type Destination struct {
 	Types    []string       `yaml:"types"`    // of entries ("trigger") or events ("incident.trigger"); empty: all
 	Config   map[string]any `yaml:"config"`   // copied into V2's messages[].webhook.config
 
+	// Redirected: it is told of nothing but what rules send it.
+	Redirected bool `yaml:"redirected"`
+
 	// Secret signs. FormerSecret signs as well, so that a receiver can change
 	// from one to the other at any time. Whoever reads the configuration
 	// resolves the files and variables, after Validate.
@@ -82,8 +85,8 @@ type Destination struct {
 	FormerSecretFile string        `yaml:"former_secret_file"`
 	FormerSecretEnv  string        `yaml:"former_secret_env"`
 
-	// CAFile holds the authorities, in PEM, that vouch for the URL's host;
-	// empty: the system's.
+	// CAFile holds the authorities, in PEM, that alone vouch for the URL's host;
+	// it is read anew when it changes. Empty: those of SenderConfig.
 	CAFile string `yaml:"ca_file"`
 }
 
@@ -99,6 +102,13 @@ func (c Config) Destinations() []Destination {
 		})
 	}
 	return append(all, c.OtherDestinations...)
+}
+
+// Unfiltered returns d as it is told of what rules send it, whatever its filters
+// would let pass.
+func (d Destination) Unfiltered() Destination {
+	d.Services, d.Types = nil, nil
+	return d
 }
 
 // Interval returns the time from one poll to the next.

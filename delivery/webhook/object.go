@@ -226,8 +226,10 @@ func (o object) incidentV3(service object) map[string]any {
 	} {
 		data[name] = o.or(name)
 	}
-	if at, ok := o["reopened_at"]; ok {
-		data["reopened_at"] = at
+	for _, name := range []string{"reopened_at", "incident_type"} { // which not every incident has
+		if value, ok := o[name]; ok {
+			data[name] = value
+		}
 	}
 	return data
 }

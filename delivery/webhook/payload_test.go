@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -228,6 +229,17 @@ func TestAV3PayloadIsPagerDutys(t *testing.T) {
 				t.Errorf("PagerDuty's example has %s.%s, ours has not", path, name)
 			}
 		}
+	}
+}
+
+// TestWhatSomeIncidentsHaveIsInV3Too.
+func TestWhatSomeIncidentsHaveIsInV3Too(t *testing.T) {
+	e := entryOf("reopen_log_entry")
+	more := `"reopened_at":"2026-03-01T12:00:01Z","incident_type":{"name":"major"}`
+	e.Raw = bytes.Replace(e.Raw, []byte(`"urgency":"high"`), []byte(`"urgency":"high",`+more), 1)
+	p, err := Destination{Format: V3}.Compose(e)
+	if err != nil || !strings.Contains(string(p.Body), `"reopened_at":"2026-03-01T12:00:01Z"`) || !strings.Contains(string(p.Body), `"incident_type":{"name":"major"}`) {
+		t.Errorf("%s, %v", p.Body, err)
 	}
 }
 

@@ -2,22 +2,20 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pdaltagent/pdaltagent/delivery"
@@ -34,24 +32,19 @@ type SenderConfig struct {
 	Timeout time.Duration // of one attempt, connecting included; 0: 20 s
 	Workers int           // how many connections to a host may stay open
 	Proxy   string        // URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+	CAFile  string        // authorities to trust besides the system's, PEM, where a destination has none of its own; read anew when it changes; empty: none
 	Version string        // for the User-Agent
 }
 
 // Sender delivers payloads. It may be used from any goroutine.
 type Sender struct {
 	config  SenderConfig
-	targets map[string]target // by route
-}
-
-// target is a destination with the connections to it.
-type target struct {
-	Destination
-	client *http.Client
+	targets map[string]*target // by route
 }
 
 // NewSender returns a Sender to destinations, whose secrets are resolved.
-// Errors begin with the destination's name.
-func NewSender(config SenderConfig, destinations []Destination) (*Sender, error) {
+// Errors begin with the destination's name, or the key of the configuration.
+func NewSender(config SenderConfig, destinations []Destination, logger *slog.Logger) (*Sender, error) {
 	proxy := http.ProxyFromEnvironment
 	if config.Proxy != "" {
 		fixed, err := url.Parse(config.Proxy)
@@ -60,47 +53,18 @@ func NewSender(config SenderConfig, destinations []Destination) (*Sender, error)
 		}
 		proxy = http.ProxyURL(fixed)
 	}
-	s := &Sender{config: config, targets: map[string]target{}}
+	s := &Sender{config: config, targets: map[string]*target{}}
 	for _, d := range destinations {
 		if _, err := parseURL(d.URL); err != nil {
 			return nil, fmt.Errorf("webhooks %s: %w", d.Name, err)
 		}
-		authorities, err := authorities(d.CAFile)
+		t, err := newTarget(d, config, proxy, logger)
 		if err != nil {
-			return nil, fmt.Errorf("webhooks %s: ca_file: %w", d.Name, err)
+			return nil, err
 		}
-		s.targets[d.Route()] = target{d, &http.Client{
-			Timeout:       cmp.Or(config.Timeout, 20*time.Second),
-			CheckRedirect: sameHost,
-			Transport: &http.Transport{
-				Proxy:                 proxy,
-				DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-				TLSClientConfig:       &tls.Config{RootCAs: authorities},
-				ForceAttemptHTTP2:     true,
-				MaxIdleConnsPerHost:   config.Workers,
-				IdleConnTimeout:       90 * time.Second,
-				TLSHandshakeTimeout:   10 * time.Second,
-				ExpectContinueTimeout: time.Second,
-			},
-		}}
+		s.targets[d.Route()] = t
 	}
 	return s, nil
-}
-
-// authorities returns those of a file; nil, the system's, without one.
-func authorities(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file) //nolint:gosec // the operator names it
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate: it must hold PEM, which begins with -----BEGIN CERTIFICATE-----", file)
-	}
-	return pool, nil
 }
 
 // sameHost follows a redirect that is still the POST (307 and 308) and stays
@@ -116,7 +80,7 @@ func sameHost(req *http.Request, via []*http.Request) error {
 // Close closes the connections that are idle.
 func (s *Sender) Close() {
 	for _, t := range s.targets {
-		t.client.CloseIdleConnections()
+		t.connections.Load().client.CloseIdleConnections()
 	}
 }
 
@@ -126,6 +90,8 @@ func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answe
 	if !ok {
 		return delivery.Answer{}, &delivery.Rejected{Answer: fmt.Sprintf("no webhook destination is named %q any more; add it under webhooks and retry", strings.TrimPrefix(d.Route, delivery.WebhookRoute("")))}
 	}
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(d.Body))
 	if err != nil {
 		return delivery.Answer{}, &delivery.Rejected{Answer: "webhooks " + to.Name + ": url: is no URL"}
@@ -138,38 +104,16 @@ func (s *Sender) Send(ctx context.Context, d *delivery.Delivery) (delivery.Answe
 	if signature := Sign(d.Body, to.Secret, to.FormerSecret); signature != "" {
 		req.Header.Set("X-PagerDuty-Signature", signature)
 	}
-	resp, err := to.client.Do(req)
+	resp, err := to.client().Do(req)
 	if err != nil {
-		return delivery.Answer{}, fmt.Errorf("POST to %s: %w", req.URL.Host, withoutURL(err))
+		return delivery.Answer{}, to.unanswered(req, err, connected.Load())
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
-	answer, err := read(resp.Body)
+	answer, cut, err := read(resp.Body)
 	if err != nil {
 		return delivery.Answer{}, fmt.Errorf("POST to %s: answered %d, and then: %w", req.URL.Host, resp.StatusCode, err)
 	}
-	return verdict(resp, to.redact(answer))
-}
-
-// withoutURL takes the URL out of an error of net/http: there may be a secret
-// in its path.
-func withoutURL(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-// redact takes the destination's secrets out of a text.
-func (t target) redact(text string) string {
-	for _, secret := range []ingest.Secret{t.Secret, t.FormerSecret} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret.Reveal(), secret.String())
-		}
-	}
-	if u, err := url.Parse(t.URL); err == nil && len(u.RequestURI()) > 1 {
-		text = strings.ReplaceAll(text, u.RequestURI(), "[path]")
-	}
-	return text
+	return verdict(resp, to.redact(answer, cut))
 }
 
 // Sign returns the X-PagerDuty-Signature of a body: "v1=" and the hex
@@ -188,14 +132,14 @@ func Sign(body []byte, secrets ...ingest.Secret) string {
 }
 
 // read reads the beginning of an answer and enough of the rest for the
-// connection to be used again.
-func read(body io.Reader) (string, error) {
+// connection to be used again. cut says that there was more.
+func read(body io.Reader) (text string, cut bool, err error) {
 	answer, err := io.ReadAll(io.LimitReader(body, answerBytes))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(body, 64<<10))
-	return ingest.CleanText(string(answer)), err
+	return ingest.CleanText(string(answer)), len(answer) == answerBytes, err
 }
 
 // verdict tells what an answer means. 503 is busy only where it says for how

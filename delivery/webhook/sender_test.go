@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newSender(t *testing.T, config SenderConfig, d Destination) *Sender {
 	t.Helper()
 	config.Version = "test"
-	s, err := NewSender(config, []Destination{d})
+	s, err := NewSender(config, []Destination{d}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestAnswersBecomeVerdicts(t *testing.T) {
 		})
 		s := newSender(t, SenderConfig{}, Destination{Name: "d", URL: url + "/T0K?k=en", Secret: "s3cret"})
 		_, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d", Body: []byte("{}")})
-		const answer = "why [path] [secret]\uFFFD"
+		const answer = "why [secret] [secret]\uFFFD"
 		cut := func(s *string) {
 			if !strings.HasPrefix(*s, answer) || len(*s) > answerBytes+64 {
 				t.Errorf("%d: kept %d bytes, %.60q", status, len(*s), *s)
@@ -175,6 +176,18 @@ func TestNoErrorHoldsTheURL(t *testing.T) {
 	}
 }
 
+// TestWhoIsNotThereWasSentNothing, of which the history tells no doubt.
+func TestWhoIsNotThereWasSentNothing(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	s := newSender(t, SenderConfig{}, Destination{Name: "d", URL: server.URL + "/T0K3N"})
+	_, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d"})
+	var unsent *delivery.Unsent
+	if !errors.As(err, &unsent) || strings.Contains(err.Error(), "T0K3N") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestAHungDestinationEndsInTime.
 func TestAHungDestinationEndsInTime(t *testing.T) {
 	release := make(chan struct{})
@@ -204,15 +217,21 @@ func TestAnAuthorityOfOnesOwnIsTrusted(t *testing.T) {
 	if _, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d"}); err != nil {
 		t.Error(err)
 	}
-	s = newSender(t, SenderConfig{}, Destination{Name: "d", URL: server.URL})
-	if _, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d"}); err == nil || !strings.Contains(err.Error(), "certificate") {
+	s = newSender(t, SenderConfig{CAFile: file}, Destination{Name: "d", URL: server.URL})
+	if _, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d"}); err != nil {
+		t.Error("that of all destinations:", err)
+	}
+	s = newSender(t, SenderConfig{}, Destination{Name: "d", URL: server.URL + "/T0K3N"})
+	_, err := s.Send(t.Context(), &delivery.Delivery{Route: "webhook/d"})
+	var untrusted *delivery.Untrusted
+	if !errors.As(err, &untrusted) || !strings.Contains(err.Error(), "set ca_file of the webhooks' destination d, or delivery.ca_file") || strings.Contains(err.Error(), "T0K3N") {
 		t.Errorf("without it: %v", err)
 	}
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewSender(SenderConfig{}, []Destination{{Name: "d", URL: server.URL, CAFile: empty}}); err == nil || !strings.Contains(err.Error(), "ca_file") {
+	if _, err := NewSender(SenderConfig{}, []Destination{{Name: "d", URL: server.URL, CAFile: empty}}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "ca_file") {
 		t.Errorf("an empty file: %v", err)
 	}
 }

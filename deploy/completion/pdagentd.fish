@@ -8,6 +8,7 @@ complete -c pdagentd -n "not __fish_seen_subcommand_from help" -l help -d "say m
 complete -c pdagentd -n "__fish_seen_subcommand_from run migrate" -l debug -d "log at debug level, too"
 complete -c pdagentd -n "__fish_seen_subcommand_from move" -l to -x -d "an empty database"
 complete -c pdagentd -n "__fish_seen_subcommand_from sandbox" -l listen -x -d "where to listen"
+complete -c pdagentd -n "__fish_seen_subcommand_from sandbox" -l play -x -d "how often something happens to an incident"
 complete -c pdagentd -n "__fish_seen_subcommand_from mib" -a "list show rules convert"
 complete -c pdagentd -n "__fish_seen_subcommand_from explain replay queue version" -l json -d "print JSON"
 complete -c pdagentd -n "__fish_seen_subcommand_from explain" -l trap-hex -x -d "a datagram"

@@ -21,7 +21,7 @@ _pdagentd() {
 	run | migrate) _pdaltagent_words --config --debug --help ;;
 	check) _pdaltagent_words --config --help ;;
 	move) _pdaltagent_words --to --config --help ;;
-	sandbox) _pdaltagent_words --listen --help ;;
+	sandbox) _pdaltagent_words --listen --play --help ;;
 	mib)
 		case " ${COMP_WORDS[*]} " in
 		*" convert "*) _pdaltagent_files ;;

@@ -16,6 +16,8 @@ type Loader struct {
 	Routes []string      // the names of the configured routes; nil: the routes of rules are not checked
 	Raw    bool          // history.raw: stored messages are not masked
 	More   []File        // read after the files of the paths
+
+	Destinations []string // the names of webhooks' destinations; nil: those of rules are not checked
 }
 
 // File is a rule file that is in memory. Its faults are shown with its name.
@@ -87,7 +89,7 @@ func (r *reader) read(f File, tables []File) {
 }
 
 func (l Loader) compile(r *reader) (*mapping.Rules, mapping.Faults, error) {
-	r.spec.Routes, r.spec.Raw = l.Routes, l.Raw
+	r.spec.Routes, r.spec.Destinations, r.spec.Raw = l.Routes, l.Destinations, l.Raw
 	rules, warnings, faults := mapping.Compile(r.spec, l.Namer)
 	faults = append(append(r.faults, faults...), defaultsTwice(r.spec.Defaults)...)
 	if err := faults.Err(); err != nil {

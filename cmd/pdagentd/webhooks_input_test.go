@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestBadEntriesAreNamedAndCountedAndNothingElseIsLost: whatever PagerDuty lists
+// between two good entries, once, however often it is listed.
+func TestBadEntriesAreNamedAndCountedAndNothingElseIsLost(t *testing.T) {
+	at := time.Now().UTC().Add(-time.Minute).Format(time.RFC3339)
+	const incident = `"incident":{"id":"PINC","type":"incident_reference"},"service":{"id":"PSVC","type":"service_reference"}`
+	entry := func(id, kind, created, rest string) string {
+		return fmt.Sprintf(`{"id":"%s","type":"%s","created_at":%s,%s}`, id, kind, created, rest)
+	}
+	good := func(id string) string { return entry(id, "annotate_log_entry", `"`+at+`"`, incident) }
+	listed := []string{
+		good("RGOOD1"),
+		entry("RNOINCIDENT", "annotate_log_entry", `"`+at+`"`, `"incident":null`),
+		entry("RUNKNOWN", "something_new", `"`+at+`"`, incident),
+		entry("RNULL", "annotate_log_entry", `null`, incident),
+		entry("RGARBAGE", "annotate_log_entry", `"the day before"`, incident),
+		entry("RNUMBER", "annotate_log_entry", `1760000000`, incident),
+		`null`, `[]`,
+		entry("RBIG", "annotate_log_entry", `"`+at+`"`, incident+`,"note":"`+strings.Repeat("x", 5<<20)+`"`),
+		good("RTWICE"), good("RTWICE"),
+		good("RGOOD2"),
+	}
+	polls := 0
+	rest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := listed
+		if r.URL.Query().Get("limit") == "1" {
+			page = nil // it asks for the time
+		}
+		polls++
+		fmt.Fprintf(w, `{"log_entries":[%s],"more":false}`, strings.Join(page, ","))
+	}))
+	t.Cleanup(rest.Close)
+	to := newHooked(t)
+	file := settings(t, fmt.Sprintf(`pagerduty: { events_url: sandbox, api_url: "%s", api_token: x }
+webhooks: { url: "%s", every: 1s, since: %s }`, rest.URL, to.URL, at))
+	var logs keep
+	a, stop := beginWith(t, file, slog.New(slog.NewTextHandler(&logs, nil)))
+	t.Cleanup(stop)
+	hooks := to.until(t, 4, 20*time.Second)
+	time.Sleep(2500 * time.Millisecond) // what is listed again is read again by now
+	var told []string
+	for _, h := range to.all() {
+		told = append(told, h.Entry)
+	}
+	if diff := cmp.Diff([]string{"RBIG", "RGOOD1", "RGOOD2", "RTWICE"}, told); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if n := len(hooks[0].Body); n < 5<<20 {
+		t.Errorf("the large one has %d bytes", n)
+	}
+	if diff := cmp.Diff(map[string]float64{"sent": 4, "malformed": 5, "no_incident": 1, "unknown_type": 1}, outcomes(t, a)); diff != "" {
+		t.Errorf("counts -want +got:\n%s", diff)
+	}
+	said := logs.String()
+	for _, id := range []string{"RNOINCIDENT", "RUNKNOWN", "RNULL", "RGARBAGE", "RNUMBER"} {
+		if n := strings.Count(said, id); n != 1 {
+			t.Errorf("%s is named %d times", id, n)
+		}
+	}
+	if n := strings.Count(said, "is no log entry, and is left out"); n != 5 || polls < 4 {
+		t.Errorf("%d are named in %d polls:\n%.4000s", n, polls, said)
+	}
+}
+
+// TestADestinationThatIsNoURLHasItsPlace, and what is secret of it is not said.
+func TestADestinationThatIsNoURLHasItsPlace(t *testing.T) {
+	file := settings(t, `webhooks:
+  url: https://hooks.example.net/
+  destinations:
+    - { name: a, url: tickets.example.net/s3cret }
+    - { name: b, url: "https://b.example.net/" }`)
+	_, _, err := loadConfig(file, func(string) (string, bool) { return "", false })
+	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), ":14:") ||
+		!strings.Contains(err.Error(), "webhooks.destinations[0].url: is no URL that begins with https:// or http://") {
+		t.Errorf("got %v", err)
+	}
+}
