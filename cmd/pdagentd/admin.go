@@ -78,6 +78,7 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 		return nil, err
 	}
 	d := newDoor(conf.Token, isHTTPS(conf.Listen), a.logger)
+	a.registry.MustRegister(d.refused)
 	r := mux.NewRouter()
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "", "") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -93,7 +94,12 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 	r.PathPrefix("/queue/").Handler(d.guardPages(pages))
 	r.HandleFunc("/signin", d.signIn).Methods(http.MethodGet, http.MethodPost)
 	r.HandleFunc("/signout", d.signOut).Methods(http.MethodPost)
-	return listen(ctx, "admin.listen", u.Host, certificate, r)
+	s, err := listen(ctx, "admin.listen", u.Host, certificate, d.sameSite(r))
+	if err != nil {
+		return nil, err
+	}
+	s.http.ReadTimeout = 30 * time.Second // nobody sends more than a form
+	return s, nil
 }
 
 // answer says in a word how it is, and why; rules tells what is wrong with
