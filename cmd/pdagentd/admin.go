@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -27,7 +30,7 @@ func listen(ctx context.Context, key, address string, certificate func(*tls.Clie
 	var conf net.ListenConfig
 	l, err := conf.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; another program (a second pdagentd?) may hold it: stop that one, or change %s", key, err, key)
+		return nil, fmt.Errorf("%s: %w", key, unbound(err, key, address))
 	}
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{GetCertificate: certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
@@ -39,6 +42,28 @@ func listen(ctx context.Context, key, address string, certificate func(*tls.Clie
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}}, nil
+}
+
+// unbound says why an address cannot be listened on, and the mend.
+func unbound(err error, key, address string) error {
+	why := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err
+	}
+	mend := "write one such as 127.0.0.1:8081"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		mend = "another program (a second pdagentd?) holds it: stop that one, or change " + key
+	case errors.Is(err, os.ErrPermission):
+		mend = "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or take a higher port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		mend = "this machine has no such address"
+	default:
+		if _, ok := errors.AsType[*net.AddrError](err); ok {
+			why = errors.New("is no address and port")
+		}
+	}
+	return fmt.Errorf("%s: %w; %s", address, why, mend)
 }
 
 // Run serves until ctx ends, and then for as long as requests in flight take,

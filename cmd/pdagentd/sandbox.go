@@ -14,6 +14,6 @@ func sandboxCommand(ctx context.Context, address string, stdout io.Writer) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "a PagerDuty stand-in listens on http://%s: set pagerduty.events_url to it; GET /events lists what it got, PUT /behavior makes it fail\n", s.Addr())
+	fmt.Fprintf(stdout, "a PagerDuty stand-in listens on http://%s: set pagerduty.events_url, and for webhooks pagerduty.api_url, to it; GET /events lists what it got, PUT /behavior makes it fail\n", s.Addr())
 	return s.Run(ctx)
 }
