@@ -181,14 +181,18 @@ func (d *door) signIn(w http.ResponseWriter, r *http.Request) {
 	if !isLocal(next) {
 		next = "/queue/"
 	}
-	wait := d.guesses.wait(r.RemoteAddr)
+	shown, wait := strings.TrimSpace(r.PostFormValue("token")), d.guesses.wait(r.RemoteAddr)
 	switch {
 	case d.token == "":
+	case shown == "": // or the rest of the form never came: no guess
+		d.refused.WithLabelValues("no_token").Inc()
+		d.show(w, http.StatusBadRequest, signInPage{Next: next})
+		return
 	case wait > 0:
 		d.tooMany(w, wait)
 		d.show(w, http.StatusTooManyRequests, signInPage{Next: next, Wait: wait.Round(time.Second)})
 		return
-	case !d.opens(strings.TrimSpace(r.PostFormValue("token"))):
+	case !d.opens(shown):
 		d.wrong(r)
 		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
 		return

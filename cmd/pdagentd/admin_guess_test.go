@@ -32,6 +32,10 @@ func TestGuessingIsEndedForAMinute(t *testing.T) {
 			t.Errorf("%d %s, want %d", got.Code, got.Body, want)
 		}
 	}
+	for range 2 * maxGuesses {
+		f(form("", "192.0.2.9:1"), http.StatusBadRequest)
+		f(visit(t, d, http.MethodGet, "/queue/", "", "Remote", "192.0.2.9:1"), http.StatusUnauthorized)
+	}
 	for i := range maxGuesses / 2 {
 		f(form("guess", fmt.Sprintf("192.0.2.9:%d", i+1)), http.StatusUnauthorized)
 		f(header("guess", fmt.Sprintf("[::ffff:192.0.2.9]:%d", i+1)), http.StatusUnauthorized)
