@@ -56,20 +56,21 @@ func newDoor(token ingest.Secret, secure bool, logger *slog.Logger) *door {
 func (d *door) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		wait := d.guesses.wait(r.RemoteAddr)
-		switch {
-		case d.token == "" || d.remembers(r):
+		if d.token == "" || d.remembers(r) {
 			next.ServeHTTP(w, r)
-		case !ok:
+			return
+		}
+		if !ok {
 			d.refused.WithLabelValues("no_token").Inc()
 			d.ask(w, r)
+			return
+		}
+		switch right, wait := d.judge(w, r, shown); {
 		case wait > 0:
-			d.tooMany(w, wait)
-			answer(w, http.StatusTooManyRequests, "too many wrong tokens", "try again in "+wait.Round(time.Second).String(), "")
-		case d.opens(shown):
+			answer(w, http.StatusTooManyRequests, "too many wrong tokens", "try again in "+wait.String(), "")
+		case right:
 			next.ServeHTTP(w, r)
 		default:
-			d.wrong(r)
 			d.ask(w, r)
 		}
 	})
@@ -115,18 +116,22 @@ func (d *door) remembers(r *http.Request) bool {
 	return err == nil && d.valid(cookie.Value)
 }
 
-// wrong counts a wrong token. There are so few of one address in the log as it
-// may show.
-func (d *door) wrong(r *http.Request) {
-	d.guesses.add(r.RemoteAddr)
-	d.refused.WithLabelValues("wrong_token").Inc()
-	d.logger.Warn("somebody showed the admin listener a wrong token", "remote", r.RemoteAddr)
-}
-
-// tooMany says how long nothing is listened to; the answer is the caller's.
-func (d *door) tooMany(w http.ResponseWriter, wait time.Duration) {
-	d.refused.WithLabelValues("too_many").Inc()
-	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+// judge tells whether a token is the right one, or how long none is looked at
+// from where it came; w is then told so, too. A wrong one is counted and logged,
+// of one address so few as it may show.
+func (d *door) judge(w http.ResponseWriter, r *http.Request, shown string) (right bool, wait time.Duration) {
+	right = d.opens(shown)
+	if wait = d.guesses.judge(r.RemoteAddr, right); wait > 0 {
+		seconds := (wait + time.Second - 1) / time.Second
+		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
+		d.refused.WithLabelValues("too_many").Inc()
+		return false, seconds * time.Second
+	}
+	if !right {
+		d.refused.WithLabelValues("wrong_token").Inc()
+		d.logger.Warn("somebody showed the admin listener a wrong token", "remote", r.RemoteAddr)
+	}
+	return right, 0
 }
 
 // sameSite refuses what pages of other sites have browsers send, but for GET,
@@ -181,25 +186,31 @@ func (d *door) signIn(w http.ResponseWriter, r *http.Request) {
 	if !isLocal(next) {
 		next = "/queue/"
 	}
-	shown, wait := strings.TrimSpace(r.PostFormValue("token")), d.guesses.wait(r.RemoteAddr)
-	switch {
-	case d.token == "":
-	case shown == "": // or the rest of the form never came: no guess
-		d.refused.WithLabelValues("no_token").Inc()
-		d.show(w, http.StatusBadRequest, signInPage{Next: next})
-		return
-	case wait > 0:
-		d.tooMany(w, wait)
-		d.show(w, http.StatusTooManyRequests, signInPage{Next: next, Wait: wait.Round(time.Second)})
-		return
-	case !d.opens(shown):
-		d.wrong(r)
-		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
+	if d.token != "" && !d.admits(w, r, next) {
 		return
 	}
 	until := d.now().Add(signedInFor)
 	d.setCookie(w, d.sign(until), int(signedInFor/time.Second))
 	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// admits looks at the token of a form, and shows the form again where it does
+// not open.
+func (d *door) admits(w http.ResponseWriter, r *http.Request, next string) bool {
+	shown := strings.TrimSpace(r.PostFormValue("token"))
+	if shown == "" { // or the rest of the form never came: no guess
+		d.refused.WithLabelValues("no_token").Inc()
+		d.show(w, http.StatusBadRequest, signInPage{Next: next})
+		return false
+	}
+	right, wait := d.judge(w, r, shown)
+	switch {
+	case wait > 0:
+		d.show(w, http.StatusTooManyRequests, signInPage{Next: next, Wait: wait})
+	case !right:
+		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
+	}
+	return right
 }
 
 // isLocal tells whether a browser that is sent there stays with us.

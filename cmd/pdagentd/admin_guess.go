@@ -22,25 +22,24 @@ type guesses struct {
 	wrong map[netip.Addr]int
 }
 
-// wait returns how long an address has to wait until it may try again; 0: it
-// may now.
-func (g *guesses) wait(remote string) time.Duration {
+// judge counts a token that is wrong, and returns how long its address has to
+// wait before any is looked at again; 0: this one counts. It is one step, so
+// that guesses at the same time are no more than those one after the other.
+func (g *guesses) judge(remote string, right bool) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if over := g.since.Add(guessWindow).Sub(g.now()); over > 0 && g.wrong[g.guesser(remote)] >= maxGuesses {
-		return over
-	}
-	return 0
-}
-
-// add counts a wrong token.
-func (g *guesses) add(remote string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now := g.now(); !now.Before(g.since.Add(guessWindow)) {
+	now := g.now()
+	if !now.Before(g.since.Add(guessWindow)) {
 		g.since, g.wrong = now, map[netip.Addr]int{}
 	}
-	g.wrong[g.guesser(remote)]++
+	guesser := g.guesser(remote)
+	if g.wrong[guesser] >= maxGuesses {
+		return g.since.Add(guessWindow).Sub(now)
+	}
+	if !right {
+		g.wrong[guesser]++
+	}
+	return 0
 }
 
 // guesser returns what an address is counted as: of IPv6 its /64, which one

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,24 +61,37 @@ func TestGuessingIsEndedForAMinute(t *testing.T) {
 	f(form(adminToken, "192.0.2.9:7"), http.StatusSeeOther)
 }
 
+// TestGuessesAtTheSameTimeAreNoMore than those one after the other.
+func TestGuessesAtTheSameTimeAreNoMore(t *testing.T) {
+	d := newDoor(adminToken, false, slog.New(slog.DiscardHandler))
+	var wg sync.WaitGroup
+	for range 20 * maxGuesses {
+		wg.Go(func() { visit(t, d, http.MethodGet, "/queue/", "", "Authorization", "Bearer guess") })
+	}
+	wg.Wait()
+	if wrong := testutil.ToFloat64(d.refused.WithLabelValues("wrong_token")); wrong != maxGuesses {
+		t.Errorf("%v tokens were looked at, want %d", wrong, maxGuesses)
+	}
+}
+
 // TestGuessersAreCountedInBoundedMemory: beyond it they share a count, and an
 // IPv6 network is one guesser.
 func TestGuessersAreCountedInBoundedMemory(t *testing.T) {
 	g := &guesses{now: time.Now}
 	for i := range 2 * maxGuessers {
-		g.add(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256))
+		g.judge(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), false)
 	}
 	if len(g.wrong) > maxGuessers+1 {
 		t.Errorf("%d addresses are kept", len(g.wrong))
 	}
-	if g.wait("10.0.0.1:1") != 0 || g.wait("198.51.100.1:1") == 0 {
+	if g.judge("10.0.0.1:1", true) != 0 || g.judge("198.51.100.1:1", true) == 0 {
 		t.Error("those beyond do not share a count, or those before do")
 	}
 	g = &guesses{now: time.Now}
 	for i := range maxGuesses {
-		g.add(fmt.Sprintf("[2001:db8::%x]:1", i+1))
+		g.judge(fmt.Sprintf("[2001:db8::%x]:1", i+1), false)
 	}
-	if g.wait("[2001:db8::ffff]:1") == 0 || g.wait("[2001:db8:0:1::1]:1") != 0 {
+	if g.judge("[2001:db8::ffff]:1", true) == 0 || g.judge("[2001:db8:0:1::1]:1", true) != 0 {
 		t.Error("a /64 is not one guesser")
 	}
 }

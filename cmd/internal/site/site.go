@@ -91,8 +91,7 @@ func Unreadable(file string, err error) error {
 		return fmt.Errorf("there is no file %s%s: create it, or name the one that you mean", file, Relative(file))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be read by the user with the id %d: give it to that user with chown, or let its group read it", file, os.Geteuid())
-	}
-	if errors.Is(err, syscall.EISDIR) {
+	case errors.Is(err, syscall.EISDIR):
 		return fmt.Errorf("%s is a folder: name the file in it", file)
 	}
 	return fmt.Errorf("%s cannot be read: %w", file, reason)
