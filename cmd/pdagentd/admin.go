@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -27,7 +30,7 @@ func listen(ctx context.Context, key, address string, certificate func(*tls.Clie
 	var conf net.ListenConfig
 	l, err := conf.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; another program (a second pdagentd?) may hold it: stop that one, or change %s", key, err, key)
+		return nil, fmt.Errorf("%s: %w", key, unbound(err, key, address))
 	}
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{GetCertificate: certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
@@ -39,6 +42,28 @@ func listen(ctx context.Context, key, address string, certificate func(*tls.Clie
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}}, nil
+}
+
+// unbound says why an address cannot be listened on, and the mend.
+func unbound(err error, key, address string) error {
+	why := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err
+	}
+	mend := "write one such as 127.0.0.1:8081"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		mend = "another program (a second pdagentd?) holds it: stop that one, or change " + key
+	case errors.Is(err, os.ErrPermission):
+		mend = "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or take a higher port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		mend = "this machine has no such address"
+	default:
+		if _, ok := errors.AsType[*net.AddrError](err); ok {
+			why = errors.New("is no address and port")
+		}
+	}
+	return fmt.Errorf("%s: %w; %s", address, why, mend)
 }
 
 // Run serves until ctx ends, and then for as long as requests in flight take,
@@ -78,6 +103,7 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 		return nil, err
 	}
 	d := newDoor(conf.Token, isHTTPS(conf.Listen), a.logger)
+	a.registry.MustRegister(d.refused)
 	r := mux.NewRouter()
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok", "", "") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -93,7 +119,12 @@ func newAdmin(ctx context.Context, conf adminConfig, certificate func(*tls.Clien
 	r.PathPrefix("/queue/").Handler(d.guardPages(pages))
 	r.HandleFunc("/signin", d.signIn).Methods(http.MethodGet, http.MethodPost)
 	r.HandleFunc("/signout", d.signOut).Methods(http.MethodPost)
-	return listen(ctx, "admin.listen", u.Host, certificate, r)
+	s, err := listen(ctx, "admin.listen", u.Host, certificate, d.sameSite(r))
+	if err != nil {
+		return nil, err
+	}
+	s.http.ReadTimeout = 30 * time.Second // nobody sends more than a form
+	return s, nil
 }
 
 // answer says in a word how it is, and why; rules tells what is wrong with

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/pdaltagent/pdaltagent/ingest"
 )
 
@@ -27,6 +29,9 @@ type door struct {
 	now    func() time.Time
 	logger *slog.Logger
 	form   *template.Template
+
+	guesses guesses
+	refused *prometheus.CounterVec // by reason
 }
 
 // signedInFor is how long a sign-in lasts.
@@ -35,22 +40,50 @@ const signedInFor = 12 * time.Hour
 func newDoor(token ingest.Secret, secure bool, logger *slog.Logger) *door {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails
-	return &door{token, secure, key, time.Now, logger, template.Must(template.New("").Parse(signInForm))}
+	d := &door{token: token, secure: secure, key: key, now: time.Now, logger: logger, form: template.Must(template.New("").Parse(signInForm))}
+	d.guesses.now = func() time.Time { return d.now() }
+	d.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pdaltagent_admin_refused_total",
+		Help: "Requests to the admin listener that were refused: no_token, wrong_token, too_many (wrong tokens before it), foreign (sent by another site's page).",
+	}, []string{"reason"})
+	for _, reason := range []string{"no_token", "wrong_token", "too_many", "foreign"} {
+		d.refused.WithLabelValues(reason)
+	}
+	return d
 }
 
 // guard lets only those pass who are known.
 func (d *door) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case d.known(r):
+		shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if d.token == "" || d.remembers(r) {
 			next.ServeHTTP(w, r)
-		case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
-			d.show(w, http.StatusUnauthorized, signInPage{Next: r.URL.RequestURI()})
+			return
+		}
+		if !ok {
+			d.refused.WithLabelValues("no_token").Inc()
+			d.ask(w, r)
+			return
+		}
+		switch right, wait := d.judge(w, r, shown); {
+		case wait > 0:
+			answer(w, http.StatusTooManyRequests, "too many wrong tokens", "try again in "+wait.String(), "")
+		case right:
+			next.ServeHTTP(w, r)
 		default:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
-			answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file", "")
+			d.ask(w, r)
 		}
 	})
+}
+
+// ask shows browsers the form, and tells programs what to send.
+func (d *door) ask(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		d.show(w, http.StatusUnauthorized, signInPage{Next: r.URL.RequestURI()})
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="pdaltagent"`)
+	answer(w, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer and the token of admin.token_file", "")
 }
 
 // guardPages is guard for what browsers show. Where there is no token, pages of
@@ -77,15 +110,39 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-func (d *door) known(r *http.Request) bool {
-	if d.token == "" {
-		return true
-	}
-	if shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && d.opens(shown) {
-		return true
-	}
+// remembers tells whether a browser has signed in.
+func (d *door) remembers(r *http.Request) bool {
 	cookie, err := r.Cookie(d.cookieName())
 	return err == nil && d.valid(cookie.Value)
+}
+
+// judge tells whether a token is the right one, or how long none is looked at
+// from where it came; w is then told so, too. A wrong one is counted and logged,
+// of one address so few as it may show.
+func (d *door) judge(w http.ResponseWriter, r *http.Request, shown string) (right bool, wait time.Duration) {
+	right = d.opens(shown)
+	if wait = d.guesses.judge(r.RemoteAddr, right); wait > 0 {
+		seconds := (wait + time.Second - 1) / time.Second
+		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
+		d.refused.WithLabelValues("too_many").Inc()
+		return false, seconds * time.Second
+	}
+	if !right {
+		d.refused.WithLabelValues("wrong_token").Inc()
+		d.logger.Warn("somebody showed the admin listener a wrong token", "remote", r.RemoteAddr)
+	}
+	return right, 0
+}
+
+// sameSite refuses what pages of other sites have browsers send, but for GET,
+// HEAD and OPTIONS, which change nothing here.
+func (d *door) sameSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		d.refused.WithLabelValues("foreign").Inc()
+		answer(w, http.StatusForbidden, "forbidden", "a page of another site sent this: open the admin listener's own page", "")
+	}))
+	return protection.Handler(next)
 }
 
 // opens compares in a time that tells nothing of the token, not even its
@@ -121,7 +178,7 @@ func (d *door) valid(value string) bool {
 // signIn shows the form, and takes what it sends.
 func (d *door) signIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
-		d.show(w, http.StatusOK, signInPage{Next: "/queue/", Known: d.known(r)})
+		d.show(w, http.StatusOK, signInPage{Next: "/queue/", Known: d.token == "" || d.remembers(r)})
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
@@ -129,14 +186,31 @@ func (d *door) signIn(w http.ResponseWriter, r *http.Request) {
 	if !isLocal(next) {
 		next = "/queue/"
 	}
-	if d.token != "" && !d.opens(strings.TrimSpace(r.PostFormValue("token"))) {
-		d.logger.Warn("somebody tried to sign in with a wrong token", "remote", r.RemoteAddr)
-		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
+	if d.token != "" && !d.admits(w, r, next) {
 		return
 	}
 	until := d.now().Add(signedInFor)
 	d.setCookie(w, d.sign(until), int(signedInFor/time.Second))
 	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// admits looks at the token of a form, and shows the form again where it does
+// not open.
+func (d *door) admits(w http.ResponseWriter, r *http.Request, next string) bool {
+	shown := strings.TrimSpace(r.PostFormValue("token"))
+	if shown == "" { // or the rest of the form never came: no guess
+		d.refused.WithLabelValues("no_token").Inc()
+		d.show(w, http.StatusBadRequest, signInPage{Next: next})
+		return false
+	}
+	right, wait := d.judge(w, r, shown)
+	switch {
+	case wait > 0:
+		d.show(w, http.StatusTooManyRequests, signInPage{Next: next, Wait: wait})
+	case !right:
+		d.show(w, http.StatusUnauthorized, signInPage{Next: next, Wrong: true})
+	}
+	return right
 }
 
 // isLocal tells whether a browser that is sent there stays with us.
@@ -159,9 +233,10 @@ func (d *door) setCookie(w http.ResponseWriter, value string, maxAge int) {
 
 // signInPage is what the page of the form depends on.
 type signInPage struct {
-	Next  string // where to go from there
-	Wrong bool   // the last token was
-	Known bool   // the browser is signed in
+	Next  string        // where to go from there
+	Wrong bool          // the last token was
+	Known bool          // the browser is signed in
+	Wait  time.Duration // until a token is looked at again
 }
 
 func (d *door) show(w http.ResponseWriter, status int, p signInPage) {
@@ -191,6 +266,7 @@ const signInForm = `<!doctype html>
 {{else}}
 <form method="post" action="/signin">
   {{if .Wrong}}<p role="alert">That is not the token of admin.token_file.</p>{{end}}
+  {{if .Wait}}<p role="alert">Too many wrong tokens came from your address: try again in {{.Wait}}.</p>{{end}}
   <label for="token">Token of <code>admin.token_file</code></label>
   <input id="token" name="token" type="password" required autofocus autocomplete="current-password">
   <input name="next" type="hidden" value="{{.Next}}">

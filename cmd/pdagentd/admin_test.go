@@ -24,12 +24,15 @@ func visit(t *testing.T, d *door, method, path, body string, headers ...string) 
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Host = "127.0.0.1:8081"
 	for i := 0; i < len(headers); i += 2 {
-		if r.Header.Set(headers[i], headers[i+1]); headers[i] == "Host" {
+		switch r.Header.Set(headers[i], headers[i+1]); headers[i] {
+		case "Host":
 			r.Host = headers[i+1]
+		case "Remote":
+			r.RemoteAddr = headers[i+1]
 		}
 	}
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
+	d.sameSite(mux).ServeHTTP(w, r)
 	return w
 }
 

@@ -22,12 +22,12 @@ func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) er
 	}
 	used := c.document.name()
 	faults := faultsOf(err)
-	rules := ruleset{}
+	rules, variables := ruleset{}, variablesOf(os.Environ())
 	if !c.document.doubtful("rules") && !c.document.doubtful("mibs") {
 		rules = readRules(ctx, c)
 	}
 	faults = c.document.sort(append(faults, rules.faults...))
-	warnings := append(c.warnings(), rules.warnings...)
+	warnings := append(append(variables.warnings(c.document), c.warnings()...), rules.warnings...)
 	r := newReport(stderr, c.document)
 	r.errors(faults)
 	r.warnings(warnings)
@@ -45,7 +45,7 @@ func checkCommand(ctx context.Context, file string, stdout, stderr io.Writer) er
 	}
 	orphans := c.orphans(ctx, rules.rules)
 	r.warnings(orphans)
-	fmt.Fprintf(stdout, "%s: ok%s: %s\n", used, and(append(warnings, orphans...)), c.inventory(&rules))
+	fmt.Fprintf(stdout, "%s: ok%s: %s%s\n", used, and(append(warnings, orphans...)), c.inventory(&rules), variables.heeded(c.document))
 	return nil
 }
 
@@ -97,6 +97,10 @@ func (c *config) warnings() (warnings mapping.Faults) {
 	}
 	if len(c.Routes) == 0 && c.document.has("pagerduty.events_url") && !c.document.doubtful("routes") {
 		warn("pagerduty.events_url: is not used while there is no route: events go to the built-in sandbox; add routes")
+	}
+	token := c.PagerDuty.APIToken != "" || c.document.has("pagerduty.api_token_file") || c.document.has("pagerduty.api_token_env")
+	if c.Webhooks.URL != "" && !token && !c.document.doubtful("pagerduty") {
+		warn("webhooks.url: is called by nobody without pagerduty.api_token_file, a read-only API key to ask PagerDuty with")
 	}
 	if len(c.Rules) == 0 && !c.document.doubtful("rules") {
 		warnings = append(warnings, mapping.Fault{

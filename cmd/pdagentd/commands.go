@@ -143,9 +143,13 @@ func (c *subcommand) misused(stderr io.Writer, reason string) int {
 
 // misspelt says what is wrong with a flag, and which one may be meant.
 func misspelt(err error, flags *flag.FlagSet) string {
+	if m := regexp.MustCompile(`^flag needs an argument: -(\S+)`).FindStringSubmatch(err.Error()); m != nil {
+		value, _ := flag.UnquoteUsage(flags.Lookup(m[1]))
+		return fmt.Sprintf("--%s needs a value: write --%s %s", m[1], m[1], strings.ToUpper(value))
+	}
 	m := regexp.MustCompile(`^flag provided but not defined: -(\S+)`).FindStringSubmatch(err.Error())
 	if m == nil {
-		return regexp.MustCompile(` -([a-z])`).ReplaceAllString(err.Error(), " --$1")
+		return misvalued(err.Error())
 	}
 	var known []string
 	flags.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
@@ -153,6 +157,22 @@ func misspelt(err error, flags *flag.FlagSet) string {
 		known[i] = "--" + name
 	}
 	return "no flag is named --" + m[1] + strings.ReplaceAll(mapping.DidYouMean("--"+m[1], known), `"`, "")
+}
+
+// misvalued says what is wrong with a flag's value.
+func misvalued(text string) string {
+	m := regexp.MustCompile(`(?s)^invalid (boolean )?value (".*") for (?:flag )?-(\S+): (.*)$`).FindStringSubmatch(text)
+	switch {
+	case m == nil:
+		return text
+	case m[1] != "":
+		return fmt.Sprintf("--%s is there or not, and takes no value such as %s", m[3], m[2])
+	case m[4] == "parse error":
+		return fmt.Sprintf("--%s is a number, and %s is none", m[3], m[2])
+	case m[4] == "value out of range":
+		return fmt.Sprintf("--%s: %s is too large", m[3], m[2])
+	}
+	return fmt.Sprintf("--%s: %s: %s", m[3], m[2], m[4])
 }
 
 // stray says what may have been meant by an argument that belongs to nothing.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pdaltagent/pdaltagent/ingest"
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
@@ -120,6 +122,42 @@ func TestFileWinsOverEnvironment(t *testing.T) {
 	if _, err := load(t, "", environment(map[string]string{"PDAGENTD_SNMP_PORT": "snmp"})); err == nil || !strings.Contains(err.Error(), "PDAGENTD_SNMP_PORT") {
 		t.Errorf("a wrong port: %v", err)
 	}
+}
+
+// TestTrapsHaveTheirOwnKey: of a PDaltagent whose two keys differ neither is
+// lost.
+func TestTrapsHaveTheirOwnKey(t *testing.T) {
+	const other = "fedcba98765432100123456789abcdef"
+	f := func(text string, env map[string]string, keys map[string]ingest.Secret, standard, trapRoute string) {
+		t.Helper()
+		c, err := load(t, text, environment(env))
+		if err != nil {
+			t.Fatal(err)
+		}
+		routes, got := c.routes()
+		made := map[string]ingest.Secret{}
+		for _, r := range routes {
+			made[r.Name] = r.Key
+		}
+		if diff := cmp.Diff(keys, made); diff != "" || got != standard {
+			t.Errorf("default %s, routes (-want +got):\n%s", got, diff)
+		}
+		rules, err := loadRules(t.Context(), c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var result mapping.Result
+		rules.Apply(&ingest.Message{Protocol: ingest.SNMP, Host: "sw1", Trap: &ingest.Trap{OID: "1.3.6.1.4.1.99999.0.1"}}, &result)
+		if len(result.Events) != 1 || result.Events[0].Route != trapRoute {
+			t.Errorf("a trap made %+v", result.Events)
+		}
+	}
+	both := map[string]string{"PDAGENTD_DEFAULT_ROUTING_KEY": testKey, "PDAGENTD_SNMP_ROUTING_KEY": other}
+	same := map[string]string{"PDAGENTD_DEFAULT_ROUTING_KEY": testKey, "PDAGENTD_SNMP_ROUTING_KEY": testKey}
+	f("", both, map[string]ingest.Secret{"default": testKey, "snmp": other}, "default", "snmp")
+	f("", same, map[string]ingest.Secret{"default": testKey}, "default", "")
+	f("", map[string]string{"PDAGENTD_SNMP_ROUTING_KEY": other}, map[string]ingest.Secret{"default": other}, "default", "")
+	f("routes: { snmp: { key: "+testKey+" } }", both, map[string]ingest.Secret{"default": testKey, "snmp": testKey}, "default", "snmp")
 }
 
 // TestSecretsComeFromFilesAndEnvironment: also those of lists, whatever part

@@ -241,7 +241,7 @@ func (x *explainer) datagram() ([]byte, error) {
 	}
 	data, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, fmt.Errorf("this is no hex: %w", err)
+		return nil, errors.New("this is no hex: write pairs of 0-9 and a-f, or @FILE")
 	}
 	return data, nil
 }

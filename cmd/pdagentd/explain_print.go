@@ -144,6 +144,8 @@ func (x *explainer) verdict(e *mapping.Explanation) {
 		fmt.Fprintln(x.in.stdout, "no rule takes it: it goes as it was posted")
 	case len(took) > 0:
 		fmt.Fprintln(x.in.stdout, strings.Join(took, "\n"))
+	case len(e.Looks) == 0 && e.Rules == 0:
+		fmt.Fprintf(x.in.stdout, "no rule takes it: %s has no rules; name those of a configuration with --config FILE, or in it with rules: [FOLDER]\n", x.config.document.name())
 	case len(e.Looks) == 0:
 		fmt.Fprintf(x.in.stdout, "no rule takes it: none of %d looks at %s%s\n", e.Rules, printable(e.Selector), e.Near)
 	default:

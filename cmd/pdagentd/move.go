@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pdaltagent/pdaltagent/migrations"
 )
@@ -76,12 +78,34 @@ func movable(ctx context.Context, c *config, to string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	if _, err := pgx.ParseConfig(to); err != nil {
+		return fmt.Errorf("--to: %s is no URL of a database: write postgres://USER@HOST/DATABASE", redacted(to))
+	}
 	conn, err := pgx.Connect(ctx, to)
 	if err != nil {
-		return fmt.Errorf("--to: %s cannot be reached: %w", redacted(to), err)
+		return unreached(to, err)
 	}
 	return conn.Close(ctx)
 }
+
+// unreached says why a database cannot be moved to, in one line, and the mend.
+func unreached(to string, err error) error {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && refused.Code == noSuchDatabase:
+		return fmt.Errorf("--to: %s: %s: make it with createdb, owned by that user", redacted(to), refused.Message)
+	case ok:
+		return fmt.Errorf("--to: %s refuses: %s; is it the right user, and does pg_hba.conf let it in from here?", redacted(to), refused.Message)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("--to: %s cannot be reached, as nobody listens there: is Postgres up, and does its listen_addresses allow it?", redacted(to))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("--to: %s cannot be reached: no answer came within %s; is the address right, or does a firewall drop it?", redacted(to), answerWithin)
+	}
+	return fmt.Errorf("--to: %s cannot be reached; check its host and port: %s", redacted(to), strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// noSuchDatabase is Postgres' code of a database that does not exist.
+const noSuchDatabase = "3D000"
 
 // redacted is a URL without its password.
 func redacted(raw string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -143,7 +144,14 @@ func TestMoveRefusesWhatItWouldSpoil(t *testing.T) {
 	runMove(t, "--config", config, "--to", to).says(t, 1, "has no embedded Postgres: there is nothing to move")
 	_, stop := beginStoppable(t, config)
 	stop()
-	runMove(t, "--config", config, "--to", "postgres://u:s3cret@127.0.0.1:1/x").says(t, 1, "--to: postgres://u:xxxxx@127.0.0.1:1/x cannot be reached")
+	runMove(t, "--config", config, "--to", "postgres://u:s3cret@127.0.0.1:1/x").says(t, 1, "--to: postgres://u:xxxxx@127.0.0.1:1/x cannot be reached, as nobody listens there: is Postgres up")
+	runMove(t, "--config", config, "--to", "mysql://u:s3cret@h/x").says(t, 1, "--to: mysql://u:xxxxx@h/x is no URL of a database: write postgres://USER@HOST/DATABASE")
+	absent, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	absent.Path = "/absent"
+	runMove(t, "--config", config, "--to", absent.String()).says(t, 1, `"absent" does not exist: make it with createdb`)
 	conn, err := pgx.Connect(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func (d *queueDesk) list(ctx context.Context, c history.Choice) error {
 
 func (d *queueDesk) table(list []history.Listed) error {
 	if len(list) == 0 {
-		fmt.Fprintln(d.stdout, "no such delivery")
+		fmt.Fprintln(d.stdout, d.none())
 		return nil
 	}
 	now := time.Now()
@@ -52,6 +52,16 @@ func (d *queueDesk) table(list []history.Listed) error {
 			l.Route, l.Severity, l.Action, printable(l.DedupKey), l.Attempts, cut(printable(l.LastError), shownError))
 	}
 	return t.Flush()
+}
+
+// none says that nothing is listed, and what was looked for.
+func (d *queueDesk) none() string {
+	for _, narrowed := range []string{"state", "alert", "route", "older", "newer", "error"} {
+		if d.given[narrowed] {
+			return "no such delivery"
+		}
+	}
+	return "nothing waits, and nothing is dead"
 }
 
 // waitsFor says what a delivery waits for.

@@ -58,7 +58,7 @@ func TestQueueShowsWhatWaitsAndClearsIt(t *testing.T) {
 			t.Fatal(answer)
 		}
 	}
-	runQueue(t, file, "list").says(t, 0, "no such delivery")
+	runQueue(t, file, "list").says(t, 0, "nothing waits, and nothing is dead")
 	if got := runQueue(t, file, "list", "--json"); strings.TrimSpace(got.stdout) != "[]" {
 		t.Errorf("nothing as JSON: %s", got.stdout)
 	}

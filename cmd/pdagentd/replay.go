@@ -56,6 +56,9 @@ func replayCommand(ctx context.Context, in call, f *replayFlags) error {
 		c.Rules = f.rules
 	}
 	rules := readRules(ctx, c)
+	if len(f.rules) > 0 {
+		rules.namedBy("--rules")
+	}
 	if err := misconfiguration(c.document, rules.faults); err != nil {
 		return err
 	}

@@ -83,6 +83,17 @@ func noFolder(folder string, err error) error {
 	return site.Unreadable(folder, err)
 }
 
+// namedBy has faults about the paths of rules say which flag named them, and
+// not a place in the configuration.
+func (r *ruleset) namedBy(flag string) {
+	for i, f := range r.faults {
+		if index, text, ok := strings.Cut(f.Message, "]: "); ok && strings.HasPrefix(index, "rules[") {
+			text, _, _ = strings.Cut(text, ", or take it out of rules")
+			r.faults[i] = mapping.Fault{Message: flag + ": " + text}
+		}
+	}
+}
+
 // paths returns those rule files and folders that can be read.
 func (r *ruleset) paths(c *config) (paths []string) {
 	for i, path := range c.Rules {

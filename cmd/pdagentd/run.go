@@ -38,6 +38,9 @@ func runCommand(ctx context.Context, file string, debug bool, stdout, stderr io.
 		return err
 	}
 	logger := newLogger(stderr, debug || c.debug)
+	for _, w := range variablesOf(os.Environ()).warnings(c.document) {
+		logger.Warn("a variable of the environment "+w.Message, "variable", w.Place.File)
+	}
 	a, err := build(ctx, c, logger)
 	if err != nil {
 		return err

@@ -22,6 +22,6 @@ func sandboxCommand(ctx context.Context, address string, every time.Duration, st
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "a PagerDuty stand-in listens on http://%s: set pagerduty.events_url to it; GET /events lists what it got, PUT /behavior makes it fail, POST /incidents plays an incident\n", s.Addr())
+	fmt.Fprintf(stdout, "a PagerDuty stand-in listens on http://%s: set pagerduty.events_url, and for webhooks pagerduty.api_url, to it; GET /events lists what it got, PUT /behavior makes it fail, POST /incidents plays an incident\n", s.Addr())
 	return s.Run(ctx)
 }

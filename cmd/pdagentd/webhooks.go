@@ -157,13 +157,16 @@ func (p *poller) run(ctx context.Context) error {
 			return nil
 		}
 	}
+	return nil
+}
+
+func (p *poller) relieve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fault != "" && ctx.Err() == nil {
+	if p.fault != "" {
 		p.fault = ""
 		p.logger.Info("PagerDuty's log entries are read again; nothing of them was lost")
 	}
-	return nil
 }
 
 func (p *poller) complain(err error) {
@@ -215,6 +218,9 @@ func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	}
 	p.took.Observe(time.Since(began).Seconds())
 	p.lag.Set(max(0, now.Sub(batch.Cursor).Seconds()))
+	if !window.Empty() { // PagerDuty was asked
+		p.relieve()
+	}
 	return behind, nil
 }
 

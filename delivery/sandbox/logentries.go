@@ -170,13 +170,14 @@ func (s *Sandbox) playLogEntry(w http.ResponseWriter, r *http.Request) {
 	var e LogEntry
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&e)
-	id := ""
-	if err == nil {
-		id, err = s.Play(e)
+	id, problem := "", decoder.Decode(&e)
+	if problem != nil {
+		problem = fmt.Errorf("this is no log entry such as {\"type\": \"acknowledge\", \"incident\": \"KEY\"}, with created_at, summary and note where you like: %w", problem)
+	} else {
+		id, problem = s.Play(e)
 	}
-	if err != nil {
-		reply(w, restAnswer(http.StatusBadRequest, 2001, "Invalid Input Provided", err.Error()))
+	if problem != nil {
+		reply(w, restAnswer(http.StatusBadRequest, 2001, "Invalid Input Provided", problem.Error()))
 		return
 	}
 	reply(w, answer{status: http.StatusCreated, body: object{"id": id}})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // StandardFiles are looked for, in this order, when no configuration file is
@@ -90,6 +91,8 @@ func Unreadable(file string, err error) error {
 		return fmt.Errorf("there is no file %s%s: create it, or name the one that you mean", file, Relative(file))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be read by the user with the id %d: give it to that user with chown, or let its group read it", file, os.Geteuid())
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("%s is a folder: name the file in it", file)
 	}
 	return fmt.Errorf("%s cannot be read: %w", file, reason)
 }
