@@ -29,7 +29,7 @@ build: ## put pdagentd and the programs beside it into bin/
 
 .PHONY: test
 test: postgres build ## build, and run every test
-	go test $(RACE) -timeout 10m ./...
+	go test $(RACE) -parallel 4 -timeout 10m ./...
 
 .PHONY: corpus
 corpus: ## parse what real devices sent, where ../shared/corpus is, and print the score

@@ -232,7 +232,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 	f(2, `"extra" belongs to no flag`, "run", "extra")
 	f(2, "write --config my.yaml", "check", "my.yaml")
 	f(2, "pdagentd check --config FILE", "--config", "x", "check")
-	f(2, "flag needs an argument: --listen", "sandbox", "--listen")
+	f(2, "write --listen ADDR", "sandbox", "--listen")
 	f(1, "there is no file /nowhere: create it", "check", "--config", "/nowhere")
 	f(1, "/etc/pdaltagent/pdagentd.yaml, pdagentd.yaml and the built-in defaults", "run", "--config", "/nowhere")
 }

@@ -227,6 +227,9 @@ func (s *shaky) stream(c *cell, fault func()) {
 	time.Sleep(300 * time.Millisecond)
 	away.Store(true)
 	fault()
+	for deadline := time.Now().Add(10 * time.Second); kept.Load() == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	away.Store(false)
 	time.Sleep(300 * time.Millisecond)
 	finish()

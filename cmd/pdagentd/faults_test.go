@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -99,8 +100,14 @@ routes: { noc: { key: %s } }
 	}
 	t.Cleanup(c.pool.Close)
 	if program == "" {
-		a, stop := beginStoppable(t, c.file)
-		t.Cleanup(stop)
+		var log keep
+		a, stop := beginWith(t, c.file, slog.New(slog.NewTextHandler(&log, nil)))
+		t.Cleanup(func() {
+			stop()
+			if t.Failed() {
+				t.Log(log.String())
+			}
+		})
 		c.url = "http://" + a.http.Addrs()[0].String()
 		return c
 	}
@@ -162,7 +169,7 @@ func (c *cell) until(query string) {
 			return
 		}
 	}
-	c.Fatalf("not so after 30 s (%v): %s\n%s", err, query, c.left())
+	c.Fatalf("not so after 30 s (%v), at %s: %s\n%s", err, time.Now(), query, c.left())
 }
 
 // left says how deliveries are.
@@ -173,7 +180,13 @@ func (c *cell) left() string {
 	if err != nil || text == nil {
 		return fmt.Sprint(err)
 	}
-	return *text
+	var jobs *string
+	err = c.pool.QueryRow(c.Context(), `SELECT string_agg(format('job %s of %s: %s, attempt %s at %s by %s, scheduled %s', j.id, e.dedup_key, j.state, j.attempt, j.attempted_at, j.attempted_by, j.scheduled_at), E'\n' ORDER BY j.id)
+		FROM river.river_job j JOIN deliveries d ON d.job_id = j.id JOIN events e ON e.id = d.event_id WHERE d.state = 'queued'`).Scan(&jobs)
+	if err != nil || jobs == nil {
+		return fmt.Sprint(*text, "\n", err)
+	}
+	return *text + "\n" + *jobs
 }
 
 // own is what is true of the cell's own deliveries.

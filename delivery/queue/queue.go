@@ -247,13 +247,28 @@ func (q *Queue) deliver(ctx context.Context, committed func()) error {
 	working.Go(func() { q.admitting(ctx) })
 	working.Go(func() { q.timing(ctx) })
 	working.Go(func() { q.beating(ctx) })
-	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("river: %w", err)
-	}
+	fetching := q.fetch(ctx)
 	<-ctx.Done()
 	committed()
 	defer q.leave(work)
+	if !fetching {
+		return nil
+	}
 	return q.stop(context.WithoutCancel(ctx))
+}
+
+// fetch starts River's client, as soon as the database lets it. It returns
+// false when ctx has ended before.
+func (q *Queue) fetch(ctx context.Context) bool {
+	for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
+		err := q.client.Start(context.WithoutCancel(ctx))
+		if err == nil {
+			return true
+		}
+		q.logger.Error("nothing is delivered yet, since River cannot begin; it is tried again: is the database up?", "error", err, "again_in", pause)
+		sleep(ctx, pause)
+	}
+	return false
 }
 
 // beginWithin is how long events wait for the database to be made ready when a
