@@ -29,7 +29,11 @@ build: ## put pdagentd and the programs beside it into bin/
 
 .PHONY: test
 test: postgres build ## build, and run every test
-	go test $(RACE) -parallel 4 -timeout 10m ./...
+	go test $(RACE) -timeout 10m ./...
+
+.PHONY: faults
+faults: postgres ## run the tests in which nodes, databases and PagerDuty fail, which take minutes
+	PDALTAGENT_FAULTS=1 go test $(RACE) -run '^Test(Fleet|PagerDutyMay|PostgresMay)' -timeout 15m ./cmd/pdagentd
 
 .PHONY: corpus
 corpus: ## parse what real devices sent, where ../shared/corpus is, and print the score

@@ -59,13 +59,20 @@ type rig struct {
 func newRig(b *testing.B, rules string) *rig {
 	b.Helper()
 	r := &rig{}
-	pagerduty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	r.begin(b, rules, "noc: { key: "+testKey+" }", func(w http.ResponseWriter, _ *http.Request) {
 		r.delivered.Add(1)
 		w.WriteHeader(http.StatusAccepted)
-	}))
+	})
+	return r
+}
+
+// begin starts pdagentd, and what stands in for PagerDuty.
+func (r *rig) begin(b *testing.B, rules, routes string, answer http.HandlerFunc) {
+	b.Helper()
+	pagerduty := httptest.NewServer(answer)
 	r.admin, r.web = "http://127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
 	r.snmp, r.syslog, r.stream = "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
-	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { noc: { key: %s } }", pagerduty.URL, testKey))
+	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { %s }", pagerduty.URL, routes))
 	rewrite(b, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://`+r.web+`"]`,
 		`admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "`+r.admin+`" }`, `../../deploy/rules.d`, rules,
 		`snmp: { listen: ["127.0.0.1:0"]`, `snmp: { listen: ["`+r.snmp+`"]`, `"udp://127.0.0.1:0"`, `"udp://`+r.syslog+`", "tcp://`+r.stream+`"`)
@@ -77,7 +84,6 @@ func newRig(b *testing.B, rules string) *rig {
 		stop(b, r.process)
 		pagerduty.Close()
 	}
-	return r
 }
 
 // open connects to pdagentd's embedded database.

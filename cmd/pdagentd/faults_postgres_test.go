@@ -25,9 +25,7 @@ import (
 // stream of events, all that was acknowledged arrives, each alert's events in
 // their order, and nothing twice but what its sender has sent twice.
 func TestPostgresMayFail(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
+	long(t)
 	t.Parallel()
 	s := newShaky(t, dataDir(t))
 	c := newCell(t, "", s.server.URL())
@@ -60,9 +58,7 @@ func TestPostgresMayFail(t *testing.T) {
 // TestPostgresMayHaveAFullDisk is TestPostgresMayFail for a disk without room,
 // in a process that has a small one to itself.
 func TestPostgresMayHaveAFullDisk(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
+	long(t)
 	if os.Getenv("PDALTAGENT_SMALL_DISK") == "" {
 		t.Parallel()
 		cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=^TestPostgresMayHaveAFullDisk$", "-test.v")

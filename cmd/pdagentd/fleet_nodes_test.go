@@ -74,9 +74,9 @@ func (b *bridge) carry(to, from net.Conn) {
 	}
 }
 
-// TestANodeThatIsCutOffSpools and catches up, while the other goes on: what
+// TestFleetNodeThatIsCutOffSpools and catches up, while the other goes on: what
 // either has acknowledged arrives once, in the order of each alert.
-func TestANodeThatIsCutOffSpools(t *testing.T) {
+func TestFleetNodeThatIsCutOffSpools(t *testing.T) {
 	f := newFleet(t, 1, "")
 	b := f.bridge()
 	c, err := pgx.ParseConfig(f.database.URL())
@@ -138,9 +138,9 @@ func TestANodeThatIsCutOffSpools(t *testing.T) {
 	}
 }
 
-// TestNodesAreReplacedUnderLoad one after the other, as an upgrade does, and
+// TestFleetNodesAreReplacedUnderLoad one after the other, as an upgrade does, and
 // all that was acknowledged arrives, in order.
-func TestNodesAreReplacedUnderLoad(t *testing.T) {
+func TestFleetNodesAreReplacedUnderLoad(t *testing.T) {
 	f := newFleet(t, 2, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// TestOrderHoldsThroughFaultsAndAKill: alerts that open and resolve all the
+// TestFleetOrderHoldsThroughFaultsAndAKill: alerts that open and resolve all the
 // time, on two nodes of which one is killed, with a PagerDuty that refuses,
 // fails, resets and dawdles. It hears of each alert in order, though perhaps
 // twice; and one that it takes nothing of keeps no other waiting.
 // PDALTAGENT_ALERTS is how many there are (40).
-func TestOrderHoldsThroughFaultsAndAKill(t *testing.T) {
+func TestFleetOrderHoldsThroughFaultsAndAKill(t *testing.T) {
 	f := newFleet(t, 2, "delivery: { backoff: { initial: 50ms, max: 1s } }")
 	alerts, events := size(t, "PDALTAGENT_ALERTS", 40), 50
 	f.pagerduty.answer = func(w http.ResponseWriter, r *http.Request, e told) bool {
@@ -100,10 +100,10 @@ func TestOrderHoldsThroughFaultsAndAKill(t *testing.T) {
 	}
 }
 
-// TestKill9InMidFlight kills a node while deliveries run, and starts it again:
+// TestFleetKill9InMidFlight kills a node while deliveries run, and starts it again:
 // all are delivered, those that were interrupted within five seconds, and no
 // more twice than were being sent. PDALTAGENT_EVENTS is how many there are.
-func TestKill9InMidFlight(t *testing.T) {
+func TestFleetKill9InMidFlight(t *testing.T) {
 	const workers = 64
 	f := newFleet(t, 1, fmt.Sprintf("delivery: { workers: %d }", workers))
 	events := size(t, "PDALTAGENT_EVENTS", 4000)
@@ -162,10 +162,10 @@ func TestKill9InMidFlight(t *testing.T) {
 	}
 }
 
-// TestACriticalEventOvertakesABacklog of info of its route, which is accepted
+// TestFleetCriticalEventOvertakesABacklog of info of its route, which is accepted
 // at two a second; other routes do not notice. PDALTAGENT_BACKLOG is how many
 // wait (5,000).
-func TestACriticalEventOvertakesABacklog(t *testing.T) {
+func TestFleetCriticalEventOvertakesABacklog(t *testing.T) {
 	f := newFleet(t, 1, "")
 	backlog := size(t, "PDALTAGENT_BACKLOG", 5000)
 	slow, quick := testKey, fmt.Sprintf("%032d", 7)

@@ -103,9 +103,7 @@ func (s *hearer) got() (byAlert map[string][]told, n int) {
 // newFleet starts nodes, with more configuration for each.
 func newFleet(t *testing.T, nodes int, more string) *fleet {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
+	long(t)
 	t.Parallel()
 	f := &fleet{t: t, program: built(t), pagerduty: newHearer(t), entries: sandbox.New(sandbox.Config{Keep: 50_000})}
 	f.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -25,9 +25,7 @@ import (
 // record exactly once, and delivered. PDALTAGENT_OUTAGE is how long it is away
 // (3s), PDALTAGENT_OUTAGE_RATE how much comes in a second (600).
 func TestPostgresMayGoAway(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
+	long(t)
 	t.Run("alone", func(t *testing.T) { newOutage(t).happen(t, false) })
 	t.Run("and pdagentd is killed meanwhile", func(t *testing.T) { newOutage(t).happen(t, true) })
 }

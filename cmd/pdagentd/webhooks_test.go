@@ -189,10 +189,10 @@ func rowsOf(t *testing.T, a *appliance, query string) (rows []string) {
 	return rows
 }
 
-// TestWebhooksComeOnceAndInOrder: two nodes of which one is killed, a PagerDuty
+// TestFleetWebhooksComeOnceAndInOrder: two nodes of which one is killed, a PagerDuty
 // that is busy and fails, lists late and lists twice, and a receiver that
 // refuses a third of the calls. PDALTAGENT_ENTRIES is how many there are (500).
-func TestWebhooksComeOnceAndInOrder(t *testing.T) {
+func TestFleetWebhooksComeOnceAndInOrder(t *testing.T) {
 	to := newHooked(t)
 	to.refuse = func() int { return []int{0, 0, http.StatusInternalServerError}[rand.IntN(3)] }
 	f := newFleet(t, 2, fmt.Sprintf("webhooks: { url: %s, every: 1s }\ndelivery: { backoff: { initial: 20ms, max: 200ms } }", to.URL))
@@ -259,9 +259,9 @@ func TestWebhooksComeOnceAndInOrder(t *testing.T) {
 	t.Logf("%d webhooks of %d incidents in %s, %d of them twice", entries, incidents, time.Since(began).Round(time.Millisecond), twice)
 }
 
-// TestAReceiverThatHangsDelaysNoEvent, nor another receiver: what each is told
+// TestFleetReceiverThatHangsDelaysNoEvent, nor another receiver: what each is told
 // comes within the interval of polls and a second.
-func TestAReceiverThatHangsDelaysNoEvent(t *testing.T) {
+func TestFleetReceiverThatHangsDelaysNoEvent(t *testing.T) {
 	to, hangs := newHooked(t), newHooked(t)
 	over := make(chan struct{})
 	hangs.refuse = func() int { <-over; return http.StatusServiceUnavailable }
@@ -296,9 +296,9 @@ func TestAReceiverThatHangsDelaysNoEvent(t *testing.T) {
 	}
 }
 
-// TestARefusedTokenIsSaidOnce, however often it is tried: once an interval,
+// TestFleetRefusedTokenIsSaidOnce, however often it is tried: once an interval,
 // as while nothing happens.
-func TestARefusedTokenIsSaidOnce(t *testing.T) {
+func TestFleetRefusedTokenIsSaidOnce(t *testing.T) {
 	to := newHooked(t)
 	f := newFleet(t, 1, fmt.Sprintf("webhooks: { url: %s, every: 1s }", to.URL))
 	for f.asked.Load() < 1 && t.Context().Err() == nil {

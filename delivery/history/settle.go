@@ -148,7 +148,10 @@ func given(attempts []*delivery.Attempt) (jobs []int64) {
 	return jobs
 }
 
-// queueAttempts writes attempts, and their deliveries' new states.
+// queueAttempts writes attempts, and their deliveries' new states. A delivery
+// whose admission a crash of Postgres has forgotten is on record as held, and
+// has no job: what came of the attempt counts, and one that is to be tried
+// again is admitted again.
 func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 	var (
 		ids             []pgtype.UUID
@@ -173,11 +176,13 @@ func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 	q.Queue(`INSERT INTO attempts (delivery_id, number, node, started_at, duration_ms, status, error, response)
 		SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::float8[], $6::int[], $7::text[], $8::text[])
 		ON CONFLICT DO NOTHING`, flat(ids), numbers, nodes, started, durations, flat(statuses), flat(errors), flat(answers))
-	q.Queue(`UPDATE deliveries d SET state = a.state, attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job, unsure = d.unsure OR a.unsure,
-			held_by = CASE WHEN a.state = 'held' THEN 'route' END, delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
+	q.Queue(`UPDATE deliveries d SET attempts = a.number, last_status = a.status, last_error = a.error, job_id = a.job, unsure = d.unsure OR a.unsure,
+			state = CASE WHEN a.state = 'queued' THEN d.state ELSE a.state END,
+			held_by = CASE WHEN a.state = 'held' OR a.state = 'queued' AND d.state = 'held' THEN 'route' END,
+			delivered_at = CASE WHEN a.state = 'delivered' THEN a.ended END
 		FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[], $8::boolean[])
 			AS a (id, number, state, status, error, job, ended, unsure)
-		WHERE d.id = a.id AND (d.state = 'queued') IS TRUE`, flat(ids), numbers, states, flat(statuses), flat(errors), jobs, ended, unsure)
+		WHERE d.id = a.id AND (d.state = 'queued' OR d.state = 'held' AND d.attempts = a.number - 1) IS TRUE`, flat(ids), numbers, states, flat(statuses), flat(errors), jobs, ended, unsure)
 }
 
 // LoadKeys makes the routes of senders' keys known that are on record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,5 +46,35 @@ func TestDeliveryBeginsWhenRiverCan(t *testing.T) {
 	case <-sent:
 	case <-time.After(20 * time.Second):
 		t.Fatalf("nothing was sent:\n%s", log.String())
+	}
+}
+
+// TestAnAdmissionThatACrashForgotIsNotSentTwice: Postgres may lose, in a crash,
+// that a delivery was admitted, but not what PagerDuty has answered since.
+func TestAnAdmissionThatACrashForgotIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	var calls atomic.Int64
+	q := newQueue(t, pool, func(ctx context.Context, d *delivery.Delivery) (delivery.Answer, error) {
+		calls.Add(1)
+		if d.Attempts == 0 {
+			for _, statement := range []string{`UPDATE deliveries SET state = 'held', held_by = 'route', job_id = NULL WHERE state = 'queued'`, `DELETE FROM river.river_job WHERE kind = 'deliver_v1'`} {
+				if _, err := pool.Exec(ctx, statement); err != nil {
+					t.Error(err)
+				}
+			}
+			if calls.Load() == 2 {
+				return delivery.Answer{}, &delivery.Failed{Status: 500}
+			}
+		}
+		return accept(ctx, d)
+	})
+	start(t, q)
+	for i, dedupKey := range []string{"accepted", "fails"} {
+		enqueue(t, q, newEvent("trigger", dedupKey))
+		eventually(t, pool, int64(i+1), `SELECT count(*) FROM deliveries WHERE state = 'delivered' AND held_by IS NULL`)
+	}
+	if n := calls.Load(); n != 3 {
+		t.Errorf("%d requests, want 1 that is accepted, 1 that fails and 1 after it", n)
 	}
 }
