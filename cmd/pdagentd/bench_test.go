@@ -72,7 +72,7 @@ func (r *rig) begin(b *testing.B, rules, routes string, answer http.HandlerFunc)
 	pagerduty := httptest.NewServer(answer)
 	r.admin, r.web = "http://127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
 	r.snmp, r.syslog, r.stream = "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b), "127.0.0.1:"+freePort(b)
-	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { %s }", pagerduty.URL, routes))
+	config := settings(b, fmt.Sprintf("pagerduty: { events_url: %s }\nroutes: { %s }\ndefault_route: %s", pagerduty.URL, routes, strings.SplitN(routes, ":", 2)[0]))
 	rewrite(b, config, `["http://127.0.0.1:0", "https://127.0.0.1:0"]`, `["http://`+r.web+`"]`,
 		`admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "`+r.admin+`" }`, `../../deploy/rules.d`, rules,
 		`snmp: { listen: ["127.0.0.1:0"]`, `snmp: { listen: ["`+r.snmp+`"]`, `"udp://127.0.0.1:0"`, `"udp://`+r.syslog+`", "tcp://`+r.stream+`"`)
