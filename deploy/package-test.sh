@@ -34,8 +34,7 @@ trap finish EXIT
 # seen by nobody else.
 clean() {
 	[[ $(id -u) == 0 ]] && command -v mmdebstrap >/dev/null || return 1
-	local mirror=${MIRROR:-http://deb.debian.org/debian}
-	timeout --foreground "${CLEAN_WITHIN:-80}" unshare --mount mmdebstrap --mode=root --variant=minbase "${SUITE:-stable}" "$work/clean" "$mirror" >"$work/clean.log" 2>&1
+	timeout --foreground "${CLEAN_WITHIN:-80}" unshare --mount mmdebstrap --mode=root --variant=minbase "${SUITE:-stable}" "$work/clean" ${MIRROR:+"$MIRROR"} >"$work/clean.log" 2>&1
 }
 set -m # a process group of its own, which can be ended as a whole
 clean &

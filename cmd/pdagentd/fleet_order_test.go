@@ -113,14 +113,7 @@ func TestFleetKill9InMidFlight(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	var senders sync.WaitGroup
-	for s := range 16 {
-		senders.Go(func() {
-			for i := s; i < events; i += 16 {
-				f.post(ctx, event(testKey, fmt.Sprint("event-", i), "trigger", "s", "error"))
-			}
-		})
-	}
+	senders := f.flood(ctx, events, func(i int) told { return event(testKey, fmt.Sprint("event-", i), "trigger", "s", "error") })
 	for n := 0; n < events/4 && ctx.Err() == nil; time.Sleep(time.Millisecond) {
 		_, n = f.pagerduty.got()
 	}
@@ -191,15 +184,7 @@ func TestFleetCriticalEventOvertakesABacklog(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	var senders sync.WaitGroup
-	for s := range 16 {
-		senders.Go(func() {
-			for i := s; i < backlog; i += 16 {
-				f.post(ctx, event(slow, fmt.Sprint("info-", i), "trigger", "s", "info"))
-			}
-		})
-	}
-	senders.Wait()
+	f.flood(ctx, backlog, func(i int) told { return event(slow, fmt.Sprint("info-", i), "trigger", "s", "info") }).Wait()
 	var took []time.Duration
 	for i := range 3 {
 		time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)

@@ -193,6 +193,19 @@ func (f *fleet) post(ctx context.Context, e told) {
 	}
 }
 
+// flood has 16 senders post n events; Wait waits for them.
+func (f *fleet) flood(ctx context.Context, n int, which func(i int) told) *sync.WaitGroup {
+	var senders sync.WaitGroup
+	for s := range 16 {
+		senders.Go(func() {
+			for i := s; i < n; i += 16 {
+				f.post(ctx, which(i))
+			}
+		})
+	}
+	return &senders
+}
+
 func acknowledged(ctx context.Context, web, body string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -54,7 +54,7 @@ webhooks: { url: "%s/T0K3N", every: 1s, destinations: [ { name: plain, url: "%s"
 	a.eventually(t, "true", `SELECT bool_or(last_error LIKE 'no TLS with 127.0.0.1:%ca_file of the webhooks'' destination default, or delivery.ca_file%')
 		FROM deliveries WHERE route = 'webhook/default'`)
 	a.eventually(t, "10", `SELECT count(*) FROM deliveries WHERE route = 'webhook/default' AND state IN ('held', 'queued')`)
-	if metrics := metricsOf(t, a); !strings.Contains(metrics, `pdaltagent_route_paused{reason="certificate",route="webhook/default"} 1`) {
+	if metrics := a.metrics(t); !strings.Contains(metrics, `pdaltagent_route_paused{reason="certificate",route="webhook/default"} 1`) {
 		t.Error("the pause is not shown")
 	}
 	if n := strings.Count(logs.String(), "no TLS with 127.0.0.1"); n != 1 || strings.Contains(logs.String(), "T0K3N") {
@@ -65,23 +65,4 @@ webhooks: { url: "%s/T0K3N", every: 1s, destinations: [ { name: plain, url: "%s"
 	if n := came.Load(); n != 10 {
 		t.Errorf("%d came, want 10", n)
 	}
-}
-
-// metricsOf returns the page of metrics.
-func metricsOf(t *testing.T, a *appliance) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.admin.Addr().String()+"/metrics", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
