@@ -31,10 +31,12 @@ finish() {
 trap finish EXIT
 
 # The clean root is made while the rest goes on; what mmdebstrap mounts in it is
-# seen by nobody else.
+# seen by nobody else. It comes from MIRROR, or from where this machine's own
+# packages come from.
 clean() {
 	[[ $(id -u) == 0 ]] && command -v mmdebstrap >/dev/null || return 1
-	timeout --foreground "${CLEAN_WITHIN:-80}" unshare --mount mmdebstrap --mode=root --variant=minbase "${SUITE:-stable}" "$work/clean" ${MIRROR:+"$MIRROR"} >"$work/clean.log" 2>&1
+	local mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' | grep -v security | sort -u | head -1)}
+	timeout --foreground "${CLEAN_WITHIN:-80}" unshare --mount mmdebstrap --mode=root --variant=minbase "${SUITE:-stable}" "$work/clean" "$mirror" >"$work/clean.log" 2>&1
 }
 set -m # a process group of its own, which can be ended as a whole
 clean &
