@@ -50,7 +50,8 @@ func TestDeliveryBeginsWhenRiverCan(t *testing.T) {
 }
 
 // TestAnAdmissionThatACrashForgotIsNotSentTwice: Postgres may lose, in a crash,
-// that a delivery was admitted, but not what PagerDuty has answered since.
+// that a delivery was admitted, but not what PagerDuty has answered since; nor
+// is it forgotten here while that is on its way.
 func TestAnAdmissionThatACrashForgotIsNotSentTwice(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -63,18 +64,22 @@ func TestAnAdmissionThatACrashForgotIsNotSentTwice(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if calls.Load() == 2 {
+			switch calls.Load() {
+			case 2:
 				return delivery.Answer{}, &delivery.Failed{Status: 500}
+			case 4:
+				eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE state = 'queued'`) // it was admitted again
+				time.Sleep(300 * time.Millisecond)                                               // and its new job fetched
 			}
 		}
 		return accept(ctx, d)
 	})
 	start(t, q)
-	for i, dedupKey := range []string{"accepted", "fails"} {
+	for i, dedupKey := range []string{"accepted", "fails", "takes long"} {
 		enqueue(t, q, newEvent("trigger", dedupKey))
 		eventually(t, pool, int64(i+1), `SELECT count(*) FROM deliveries WHERE state = 'delivered' AND held_by IS NULL`)
 	}
-	if n := calls.Load(); n != 3 {
-		t.Errorf("%d requests, want 1 that is accepted, 1 that fails and 1 after it", n)
+	if n := calls.Load(); n != 4 {
+		t.Errorf("%d requests, want 1 that is accepted, 1 that fails and 1 after it, and 1 that is accepted late", n)
 	}
 }

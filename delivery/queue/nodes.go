@@ -112,35 +112,37 @@ func (q *Queue) resume(ctx context.Context, whose string, arg any) {
 	}
 }
 
-// hands know the jobs that are being worked here.
+// hands know the deliveries that are being worked here, and their jobs.
 type hands struct {
 	mu   sync.Mutex
-	jobs map[int64]bool
+	jobs map[uuid.UUID]int64
 }
 
-// hold remembers a job until done is called. It returns nil for one that is
-// being worked: a crash of Postgres forgot that it was fetched.
-func (h *hands) hold(job int64) (done func()) {
+// hold remembers a delivery until done is called. It returns nil for one that
+// is being worked: a crash of Postgres forgot that its job was fetched, or that
+// it was admitted, and it was admitted again.
+func (h *hands) hold(id uuid.UUID, job int64) (done func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.jobs[job] {
+	if _, worked := h.jobs[id]; worked {
 		return nil
 	}
 	if h.jobs == nil {
-		h.jobs = map[int64]bool{}
+		h.jobs = map[uuid.UUID]int64{}
 	}
-	h.jobs[job] = true
+	h.jobs[id] = job
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.jobs, job)
+		delete(h.jobs, id)
 	}
 }
 
+// held are the jobs of what is being worked.
 func (h *hands) held() []int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.AppendSeq(make([]int64, 0, len(h.jobs)), maps.Keys(h.jobs))
+	return slices.AppendSeq(make([]int64, 0, len(h.jobs)), maps.Values(h.jobs))
 }
 
 // adriftAfter is how long a job may be running on record without being worked:

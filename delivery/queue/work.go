@@ -82,7 +82,7 @@ func (b Backoff) after(n int) time.Duration {
 // never given up by River. A job whose delivery is settled already (the node
 // died in between) ends without a call.
 func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
-	done := q.hands.hold(job.ID)
+	done := q.hands.hold(job.Args.DeliveryID, job.ID)
 	if done == nil {
 		return river.JobSnooze(time.Second)
 	}
