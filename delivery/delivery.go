@@ -62,7 +62,8 @@ type Delivery struct {
 	ContentType string
 }
 
-// Attempt is one HTTP request that was made for a delivery, and what came back.
+// Attempt is one HTTP request that was made for a delivery, and what came back;
+// or, where Number is 0, that none was made and the delivery is Held again.
 type Attempt struct {
 	Delivery *Delivery
 	JobID    int64

@@ -98,6 +98,9 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 		q.Queue(lockIncidents, flat(told))
 	}
 	queueAttempts(&q, attempts)
+	if postponed := postponed(attempts); len(postponed) > 0 {
+		q.Queue(`UPDATE deliveries SET state = 'held', held_by = 'route' WHERE id = ANY ($1::uuid[]) AND (state = 'queued') IS TRUE`, flat(postponed))
+	}
 	if jobs := given(attempts); len(jobs) > 0 && h.config.End != "" {
 		q.Queue(h.config.End, jobs)
 	}
@@ -148,7 +151,17 @@ func given(attempts []*delivery.Attempt) (jobs []int64) {
 	return jobs
 }
 
-// queueAttempts writes attempts, and their deliveries' new states. A delivery
+// postponed are the deliveries that no attempt was made of.
+func postponed(attempts []*delivery.Attempt) (ids []pgtype.UUID) {
+	for _, a := range attempts {
+		if a.Number == 0 {
+			ids = append(ids, uuidOrNull(a.Delivery.ID))
+		}
+	}
+	return ids
+}
+
+// queueAttempts writes attempts that were made, and their deliveries' new states. A delivery
 // whose admission a crash of Postgres has forgotten is on record as held, and
 // has no job: what came of the attempt counts, and one that is to be tried
 // again is admitted again.
@@ -165,6 +178,9 @@ func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 		unsure          []bool
 	)
 	for _, a := range attempts {
+		if a.Number == 0 {
+			continue
+		}
 		ids = append(ids, uuidOrNull(a.Delivery.ID))
 		numbers, nodes, states = append(numbers, int32(a.Number)), append(nodes, a.Node), append(states, string(a.State))
 		started, ended = append(started, a.Started), append(ended, a.Started.Add(a.Duration))

@@ -17,7 +17,7 @@ import (
 // TestUrgentFirstWhenARouteCannotKeepUp: a critical event overtakes the storm
 // of info that came before it, all but what is outstanding already.
 func TestUrgentFirstWhenARouteCannotKeepUp(t *testing.T) {
-	const storm, outstanding = 300, 64
+	const storm, outstanding = 300, 32
 	pool := pgtest.New(t)
 	open := make(chan struct{})
 	var (
@@ -45,7 +45,7 @@ func TestUrgentFirstWhenARouteCannotKeepUp(t *testing.T) {
 	urgent := newEvent(mapping.Trigger, "urgent")
 	urgent.Severity = mapping.Critical
 	enqueue(t, q, urgent)
-	eventually(t, pool, storm+1-32, `SELECT count(*) FROM deliveries WHERE state = 'held' AND held_by = 'route'`)
+	eventually(t, pool, storm+1-16, `SELECT count(*) FROM deliveries WHERE state = 'held' AND held_by = 'route'`)
 	close(open)
 	eventually(t, pool, storm+1, `SELECT count(*) FROM deliveries WHERE state = 'delivered' AND held_by IS NULL`)
 	if n := when.Load(); n > outstanding {
@@ -151,4 +151,55 @@ func TestAJobThatWasLostIsPickedUp(t *testing.T) {
 	if slow.Load() != 1 {
 		t.Errorf("what was being worked was sent %d times", slow.Load())
 	}
+}
+
+// TestARouteThatHangsDelaysNoOther: it holds its own window until its attempts
+// time out, and one place at a time afterwards, until it answers: then all that
+// waited goes.
+func TestARouteThatHangsDelaysNoOther(t *testing.T) {
+	const each, timeout = 200, 2 * time.Second
+	pool := pgtest.New(t)
+	var (
+		hanging, most atomic.Int64
+		timedOut      atomic.Bool
+		answers       = make(chan struct{})
+	)
+	q := newQueue(t, pool, func(ctx context.Context, d *delivery.Delivery) (delivery.Answer, error) {
+		if !strings.Contains(string(d.Body), "slow") {
+			return accept(ctx, d)
+		}
+		if n := hanging.Add(1); timedOut.Load() && n > most.Load() {
+			most.Store(n)
+		}
+		defer hanging.Add(-1)
+		select {
+		case <-answers:
+			return accept(ctx, d)
+		case <-time.After(timeout):
+			timedOut.Store(true)
+			return delivery.Answer{}, context.DeadlineExceeded
+		}
+	})
+	start(t, q)
+	var events []mapping.Event
+	for i := range each {
+		slow := newEvent(mapping.Trigger, fmt.Sprint("slow-", i))
+		slow.Key = "fedcba9876543210fedcba9876543210" // a route of its own
+		events = append(events, slow)
+	}
+	enqueue(t, q, events...)
+	eventually(t, pool, each-16, `SELECT count(*) FROM deliveries WHERE held_by = 'route'`)
+	enqueue(t, q, newEvent(mapping.Trigger, "quick"))
+	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE state = 'delivered'`)
+	if timedOut.Load() {
+		t.Error("it waited for a route that hangs")
+	}
+	eventually(t, pool, each, `SELECT count(*) FROM deliveries WHERE dedup_key LIKE 'slow%' AND held_by = 'route' OR attempts > 1`)
+	time.Sleep(timeout)
+	if n := most.Load(); n > 1 {
+		t.Errorf("%d requests at once to a route that hangs", n)
+	}
+	close(answers)
+	eventually(t, pool, each+1, `SELECT count(*) FROM deliveries WHERE state = 'delivered' AND held_by IS NULL`)
+	eventually(t, pool, 0, `SELECT count(*) FROM attempts WHERE number = 0`)
 }

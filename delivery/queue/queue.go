@@ -66,7 +66,7 @@ type Spool interface {
 type Config struct {
 	Node        string        // this node's name; unique in a cluster, the same after a restart
 	Schema      string        // that River's tables live in
-	Workers     int           // how many deliveries are sent at once
+	Workers     int           // how many deliveries of a route are sent at once
 	GiveUpAfter time.Duration // how long a delivery that fails is tried
 	Backoff     Backoff
 	Drain       time.Duration               // how long requests in flight may take when it stops
@@ -122,7 +122,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	q := &Queue{
 		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger,
 		room:    semaphore.NewWeighted(queueBytes),
-		windows: newWindows(windowsPerWorker*config.Workers, config.Backoff),
+		windows: newWindows(config.Workers, sharedBy*config.Workers, config.Backoff),
 		freed:   make(chan struct{}, 1), spooled: make(chan struct{}, 1), tried: make(chan struct{}), periodic: map[string]Periodic{},
 		beat: beat, stale: staleAfter, adrift: adriftAfter,
 	}
@@ -139,9 +139,9 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	return q, err
 }
 
-// windowsPerWorker is how many deliveries of a route may be outstanding for
-// each worker: more than one, since jobs wait to be fetched and to be settled.
-const windowsPerWorker = 4
+// sharedBy is how many routes may have as many requests under way as a route
+// may have at most: more than one, so that one that hangs delays no other.
+const sharedBy = 4
 
 func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
@@ -156,7 +156,7 @@ func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 		Schema: q.config.Schema,
 		Logger: slog.New(quiet{q.logger.Handler()}),
 		Queues: map[string]river.QueueConfig{
-			NameOf(q.config.Node): {MaxWorkers: q.config.Workers},
+			NameOf(q.config.Node): {MaxWorkers: sharedBy * q.config.Workers},
 			river.QueueDefault:    {MaxWorkers: 4 + len(q.config.Periodic)},
 		},
 		Workers:                     workers,

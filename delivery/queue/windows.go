@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -14,16 +15,22 @@ import (
 const windowStart = 32
 
 // windows bound what is outstanding of each route: the deliveries that this
-// node has admitted and whose first attempt is not settled. A window grows by
-// one with each delivery that is accepted, as TCP's does in slow start, and
-// halves when the route says that it has enough. A route that says so, or that
-// fails as often as its window is wide without accepting anything, pauses;
-// after the pause one delivery goes first, as a probe.
+// node has admitted, or tries again, and whose attempt is not settled. A window
+// grows by one with each delivery that is accepted, as TCP's does in slow start,
+// and halves when the route says that it has enough. A route that says so, or
+// that fails as often as its window is wide without accepting anything, pauses;
+// after the pause one delivery goes first, as a probe, and after a failure the
+// window begins at one again.
 //
-// What is tried again after a failure holds no place: it would keep others
-// from a route that fails with it alone.
+// All routes together have total places, and none takes more than as many as it
+// leaves free: so one that hangs, and learns nothing until its attempts time
+// out, leaves the others what they need.
+//
+// What waits to be tried again holds no place: it would keep others from a
+// route that fails with it alone.
 type windows struct {
 	most    int     // the largest size of a window
+	total   int     // places of all routes
 	backoff Backoff // of pauses
 	now     func() time.Time
 
@@ -44,12 +51,13 @@ type window struct {
 	pauses   int // since then
 	reason   reason
 	told     string // the fault that was told of last, since then
+	paused   time.Time // when the last pause began
 	until    time.Time
 	halved   time.Time
 }
 
-func newWindows(most int, backoff Backoff) *windows {
-	return &windows{most: most, backoff: backoff, now: time.Now, routes: map[string]*window{}, slots: map[uuid.UUID]string{}}
+func newWindows(most, total int, backoff Backoff) *windows {
+	return &windows{most: most, total: total, backoff: backoff, now: time.Now, routes: map[string]*window{}, slots: map[uuid.UUID]string{}}
 }
 
 func (w *windows) route(name string) *window {
@@ -61,16 +69,21 @@ func (w *windows) route(name string) *window {
 	return r
 }
 
-// room is how many more deliveries may be outstanding.
-func (r *window) room(now time.Time) int {
+// room is how many more deliveries may be outstanding while so many places are
+// free.
+func (r *window) room(now time.Time, free int) int {
+	size := r.size
 	switch {
 	case now.Before(r.until):
 		return 0
 	case r.pauses > 0:
-		return max(0, 1-r.taken)
+		size = 1
 	}
-	return max(0, r.size-r.taken)
+	return max(0, min(size-r.taken, (free-r.taken+1)/2))
 }
+
+// free is how many places no route has taken.
+func (w *windows) free() int { return w.total - len(w.slots) }
 
 // admit takes a place for a new delivery, if there is room and nothing waits
 // for it already.
@@ -78,11 +91,30 @@ func (w *windows) admit(route string, id uuid.UUID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.route(route)
-	if r.crowded > r.calm || r.room(w.now()) == 0 || w.busy && r.direct >= busyAdmits {
+	if r.crowded > r.calm || r.room(w.now(), w.free()) == 0 || w.busy && r.direct >= busyAdmits {
 		return false
 	}
 	w.take(r, route, id)
 	r.direct++
+	return true
+}
+
+// enter takes a place for a delivery that is about to be sent, unless it has
+// one. It returns false when the delivery is to wait for its route again: the
+// route pauses, or has no room for what is tried again.
+func (w *windows) enter(d *delivery.Delivery) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, now := w.route(d.Route), w.now()
+	if now.Before(r.until) {
+		return false
+	}
+	_, has := w.slots[d.ID]
+	admitted := has || d.Attempts == 0 && r.pauses == 0 // its place is about to be taken
+	if !admitted && r.room(now, w.free()) == 0 {
+		return false
+	}
+	w.take(r, d.Route, d.ID)
 	return true
 }
 
@@ -130,17 +162,24 @@ func (w *windows) crowd(routes []string) {
 }
 
 // rooms are the places that crowded routes have, at most so many a route, and
-// how crowded each was.
+// how crowded each was. Those that have taken the fewest come first.
 func (w *windows) rooms(most int) (room, crowded map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.now()
+	var names []string
 	for name, r := range w.routes {
-		if n := min(r.room(now), most); n > 0 && r.crowded > r.calm {
-			if room == nil {
-				room, crowded = map[string]int{}, map[string]int{}
-			}
+		if r.crowded > r.calm {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return w.routes[a].taken - w.routes[b].taken })
+	room, crowded = make(map[string]int, len(names)), make(map[string]int, len(names))
+	now, free := w.now(), w.free()
+	for _, name := range names {
+		r := w.routes[name]
+		if n := min(r.room(now, free), most); n > 0 {
 			room[name], crowded[name] = n, r.crowded
+			free -= n
 		}
 	}
 	return room, crowded
@@ -206,7 +245,11 @@ func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Dura
 		}
 		return r.pause(w.now(), w.backoff, verdict.after, whyBusy), false
 	case failed:
+		if r.pauses > 0 && !a.Started.After(r.paused) {
+			return 0, false // known
+		}
 		if r.failures++; r.failures >= r.size || r.pauses > 0 {
+			r.size = 1
 			return r.pause(w.now(), w.backoff, 0, whyFailing), false
 		}
 	case untrusted:
@@ -241,7 +284,7 @@ func (r *window) pause(now time.Time, backoff Backoff, asked time.Duration, why 
 	if asked == 0 {
 		asked = backoff.after(r.pauses + 1)
 	}
-	r.until, r.reason = now.Add(asked), why
+	r.paused, r.until, r.reason = now, now.Add(asked), why
 	r.pauses++
 	return asked
 }

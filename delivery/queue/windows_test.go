@@ -19,7 +19,7 @@ type rehearsal struct {
 
 func rehearse(t *testing.T, most int) *rehearsal {
 	t.Helper()
-	r := &rehearsal{windows: newWindows(most, Backoff{Initial: time.Second, Max: time.Minute}), t: t, at: time.Unix(1_000_000, 0)}
+	r := &rehearsal{windows: newWindows(most, sharedBy*most, Backoff{Initial: time.Second, Max: time.Minute}), t: t, at: time.Unix(1_000_000, 0)}
 	r.now = func() time.Time { return r.at }
 	return r
 }
@@ -174,10 +174,10 @@ func TestADeadRouteIsProbed(t *testing.T) {
 	}
 	r.at = r.at.Add(time.Minute)
 	r.offer(1)
-	r.settle(1, verdict{kind: refused})
-	if r.offer(10) < 2 {
-		t.Error("a route that answers is still probed")
-	}
+	r.settle(1, verdict{kind: accepted})
+	r.want("when it answers", r.offer(10), 2)
+	r.settle(2, verdict{kind: accepted})
+	r.want("and again", r.offer(10), 3)
 }
 
 // TestNothingOvertakesWhatWaits: while deliveries wait for their route a new
@@ -217,4 +217,68 @@ func TestWhatComesInGoesFirst(t *testing.T) {
 	f(true, busyAdmits)
 	f(true, busyAdmits)
 	f(false, 30)
+}
+
+// TestARouteThatHangsLeavesOthersRoom: no route takes more places than it leaves
+// free, however many of them take what they can.
+func TestARouteThatHangsLeavesOthersRoom(t *testing.T) {
+	w := newWindows(64, sharedBy*64, Backoff{Initial: time.Second, Max: time.Minute})
+	take := func(route string) (n int) {
+		w.route(route).size = 64
+		for w.admit(route, uuid.New()) {
+			n++
+		}
+		return n
+	}
+	for i, want := range []int{64, 64, 64, 32, 16, 8, 4, 2, 1, 1, 0} {
+		if got := take(string(rune('a' + i))); got != want {
+			t.Errorf("route %d that hangs takes %d places, want %d", i+1, got, want)
+		}
+	}
+}
+
+// TestRoomIsGivenOnce: what is given to one route of several is not given to
+// another, and those that have the least come first.
+func TestRoomIsGivenOnce(t *testing.T) {
+	w := newWindows(64, 64, Backoff{Initial: time.Second, Max: time.Minute})
+	w.crowd([]string{"a", "b", "c"})
+	room, _ := w.rooms(500)
+	sum := 0
+	for _, n := range room {
+		sum += n
+	}
+	if sum != 32+16+8 {
+		t.Errorf("%d places of 64 are given: %v", sum, room)
+	}
+	for range 20 {
+		w.take(w.route("a"), "a", uuid.New())
+		w.take(w.route("b"), "b", uuid.New())
+	}
+	if room, _ := w.rooms(500); room["c"] != 12 || room["a"]+room["b"] != 0 {
+		t.Errorf("with 24 places free: %v", room)
+	}
+}
+
+// TestWhatIsTriedAgainNeedsRoom: a second attempt takes a place, so that a route
+// that takes nothing is asked by its probes alone; a first one has its place.
+func TestWhatIsTriedAgainNeedsRoom(t *testing.T) {
+	r := rehearse(t, 2)
+	again := func() *delivery.Delivery { return &delivery.Delivery{ID: uuid.New(), Route: "noc", Attempts: 1} }
+	f := func(what string, d *delivery.Delivery, want bool) {
+		t.Helper()
+		if got := r.enter(d); got != want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	first := again()
+	f("with room", first, true)
+	f("the same", first, true)
+	r.offer(10)
+	f("without room", again(), false)
+	f("a first attempt, before its admission is known here", &delivery.Delivery{ID: uuid.New(), Route: "noc"}, true)
+	r.routes["noc"].pause(r.at, r.backoff, 0, whyFailing)
+	f("while it pauses", first, false)
+	r.at = r.at.Add(time.Minute)
+	f("after the pause, beside a probe", again(), false)
+	f("the probe", first, true)
 }

@@ -76,8 +76,9 @@ func (b Backoff) after(n int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// work makes one attempt at a delivery. It returns nil when this job has done
-// its part: the delivery has come to its end, or waits for its route again; and
+// work makes one attempt at a delivery, if its route has room. It returns nil
+// when this job has done its part: the delivery has come to its end, or waits
+// for its route again; and
 // a snooze when it is tried again: whatever happens to a delivery, its job is
 // never given up by River. A job whose delivery is settled already (the node
 // died in between) ends without a call.
@@ -94,14 +95,15 @@ func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 	if d == nil || d.State != delivery.Queued {
 		return nil
 	}
-	a := &delivery.Attempt{Delivery: d, JobID: job.ID, Number: d.Attempts + 1, Node: q.config.Node, Started: time.Now()}
-	answer, err := q.send(ctx, d)
-	if ctx.Err() != nil && err != nil {
-		return river.JobSnooze(0) // we end, the attempt did not: it is made again
+	a := &delivery.Attempt{Delivery: d, JobID: job.ID, Node: q.config.Node, Started: time.Now()}
+	v := verdict{kind: postponed}
+	if q.windows.enter(d) {
+		if v, err = q.try(ctx, a); err != nil {
+			return river.JobSnooze(0) // we end, the attempt did not: it is made again
+		}
+	} else {
+		a.State = delivery.Held
 	}
-	a.Duration = time.Since(a.Started)
-	v := q.judge(a, answer, err)
-	q.metrics.attempted(a)
 	if err := q.record(ctx, a, v); err != nil {
 		return river.JobSnooze(time.Second)
 	}
@@ -109,6 +111,20 @@ func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 		return river.JobSnooze(v.after)
 	}
 	return nil
+}
+
+// try makes an attempt. It returns an error only when ctx ended before an
+// answer came.
+func (q *Queue) try(ctx context.Context, a *delivery.Attempt) (verdict, error) {
+	a.Number = a.Delivery.Attempts + 1
+	answer, err := q.send(ctx, a.Delivery)
+	if ctx.Err() != nil && err != nil {
+		return verdict{}, err
+	}
+	a.Duration = time.Since(a.Started)
+	v := q.judge(a, answer, err)
+	q.metrics.attempted(a)
+	return v, nil
 }
 
 // send contains a sender's panic: it is an attempt that failed.
@@ -135,6 +151,7 @@ const (
 	busy                  // the route has enough: later
 	failed                // it may be accepted when it is tried again
 	untrusted             // the other side cannot show who it is: later, for all of the route
+	postponed // none was made: its route has no room
 )
 
 // judge fills in what an attempt came to.
