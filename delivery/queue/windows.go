@@ -50,7 +50,7 @@ type window struct {
 	failures int // since a delivery was accepted or refused
 	pauses   int // since then
 	reason   reason
-	told     string // the fault that was told of last, since then
+	told     string    // the fault that was told of last, since then
 	paused   time.Time // when the last pause began
 	until    time.Time
 	halved   time.Time
@@ -232,6 +232,7 @@ func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Dura
 	r := w.route(a.Delivery.Route)
 	w.leave(a.Delivery.ID)
 	switch verdict.kind {
+	case postponed:
 	case accepted:
 		if 2*(r.taken+1) >= r.size { // what is not used proves nothing
 			r.size = min(r.size+1, w.most)

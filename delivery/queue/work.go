@@ -151,7 +151,7 @@ const (
 	busy                  // the route has enough: later
 	failed                // it may be accepted when it is tried again
 	untrusted             // the other side cannot show who it is: later, for all of the route
-	postponed // none was made: its route has no room
+	postponed             // none was made: its route has no room
 )
 
 // judge fills in what an attempt came to.
