@@ -83,11 +83,13 @@ func (q *Queue) admit(ctx context.Context, most int) {
 	}
 	conn, err := q.relaxed.Acquire(ctx)
 	if err != nil {
+		q.windows.fill(room, nil, nil)
 		return // the commits say so; it is tried again with the next tick
 	}
 	defer conn.Release()
 	admitted, err := q.ledger.Admit(ctx, conn.Conn(), room)
 	if err != nil {
+		q.windows.fill(room, nil, nil) // what was admitted nevertheless takes its places later
 		if ctx.Err() == nil {
 			q.logger.Error("deliveries that wait cannot be admitted: is the database up?", "error", err)
 		}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type windows struct {
 
 	mu     sync.Mutex
 	busy   bool // what comes in goes first
+	given  int  // places of all windows that are given, see window.given
 	routes map[string]*window
 	slots  map[uuid.UUID]string // the route of each delivery that is outstanding
 }
@@ -44,6 +46,7 @@ type windows struct {
 type window struct {
 	size     int
 	taken    int
+	given    int // places for what is being admitted
 	direct   int // places taken by new deliveries since the last tick
 	crowded  int // deliveries may wait for room; it is raised whenever one begins to
 	calm     int // what crowded was when nothing was found waiting
@@ -79,11 +82,12 @@ func (r *window) room(now time.Time, free int) int {
 	case r.pauses > 0:
 		size = 1
 	}
-	return max(0, min(size-r.taken, (free-r.taken+1)/2))
+	taken := r.taken + r.given
+	return max(0, min(size-taken, (free-taken+1)/2))
 }
 
 // free is how many places no route has taken.
-func (w *windows) free() int { return w.total - len(w.slots) }
+func (w *windows) free() int { return w.total - len(w.slots) - w.given }
 
 // admit takes a place for a new delivery, if there is room and nothing waits
 // for it already.
@@ -161,8 +165,9 @@ func (w *windows) crowd(routes []string) {
 	}
 }
 
-// rooms are the places that crowded routes have, at most so many a route, and
-// how crowded each was. Those that have taken the fewest come first.
+// rooms gives the places that crowded routes have, at most so many a route, to
+// what is being admitted, until fill is called. It says how crowded each was.
+// Those that have taken the fewest come first.
 func (w *windows) rooms(most int) (room, crowded map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -174,12 +179,13 @@ func (w *windows) rooms(most int) (room, crowded map[string]int) {
 	}
 	slices.SortFunc(names, func(a, b string) int { return w.routes[a].taken - w.routes[b].taken })
 	room, crowded = make(map[string]int, len(names)), make(map[string]int, len(names))
-	now, free := w.now(), w.free()
+	now := w.now()
 	for _, name := range names {
 		r := w.routes[name]
-		if n := min(r.room(now, free), most); n > 0 {
+		if n := min(r.room(now, w.free()), most); n > 0 {
 			room[name], crowded[name] = n, r.crowded
-			free -= n
+			r.given += n
+			w.given += n
 		}
 	}
 	return room, crowded
@@ -194,18 +200,23 @@ func (w *windows) restore(admitted []delivery.Admitted) {
 	}
 }
 
-// fill takes the places of what was admitted to room. A route that had more
-// room than deliveries is not crowded any more, unless others have come.
+// fill takes the places of what was admitted to room, and takes back what rooms
+// gave. A route that had more room than deliveries is not crowded any more,
+// unless others have come, or crowded is nil: nothing is known then.
 func (w *windows) fill(room, crowded map[string]int, admitted []delivery.Admitted) {
 	w.restore(admitted)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	left := maps.Clone(room)
 	for _, a := range admitted {
-		room[a.Route]--
+		left[a.Route]--
 	}
 	for name, n := range room {
-		if n > 0 {
-			w.routes[name].calm = crowded[name]
+		r := w.routes[name]
+		r.given -= n
+		w.given -= n
+		if left[name] > 0 && crowded != nil {
+			r.calm = crowded[name]
 		}
 	}
 }

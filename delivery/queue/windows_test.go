@@ -250,6 +250,17 @@ func TestRoomIsGivenOnce(t *testing.T) {
 	if sum != 32+16+8 {
 		t.Errorf("%d places of 64 are given: %v", sum, room)
 	}
+	beside := 0
+	for w.admit("d", uuid.New()) {
+		beside++
+	}
+	if beside != 4 {
+		t.Errorf("%d places of the 8 that are left are taken, want 4", beside)
+	}
+	w.fill(room, nil, nil)
+	for _, id := range w.outstanding() {
+		w.leave(id)
+	}
 	for range 20 {
 		w.take(w.route("a"), "a", uuid.New())
 		w.take(w.route("b"), "b", uuid.New())
