@@ -18,6 +18,9 @@ import (
 // them is the one that may hang.
 const benchRoutes = 50
 
+// refusedRoute is the one that PagerDuty may take nothing of.
+const refusedRoute = benchRoutes - 2
+
 // BenchmarkDeliveries measures deliveries to a stand-in on this machine: how
 // fast a backlog goes when PagerDuty is back, over one route and over many, and
 // how much of that a route that hangs takes.
@@ -56,6 +59,7 @@ type target struct {
 	rig
 	client          *http.Client
 	closed, hanging atomic.Bool
+	refusing        atomic.Bool
 	number          atomic.Int64 // of events
 	mu              sync.Mutex
 	sent            map[string]time.Time // by dedup_key; nil: not measured
@@ -85,6 +89,11 @@ func (t *target) answer(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // what is cut off is not counted either
 	if t.hanging.Load() && bytes.Contains(body, []byte(routingKey(benchRoutes-1))) {
 		<-r.Context().Done()
+		return
+	}
+	if t.refusing.Load() && bytes.Contains(body, []byte(routingKey(refusedRoute))) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
 	t.delivered.Add(1)
@@ -158,6 +167,13 @@ func (t *target) backlog(b *testing.B, what string, n, routes int) (perSecond fl
 	return perSecond
 }
 
+// came is how many of what is measured were accepted.
+func (t *target) came() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.took)
+}
+
 // pace measures how long events take from the sender to PagerDuty.
 func (t *target) pace(b *testing.B, perSecond int, d time.Duration) {
 	b.Helper()
@@ -178,7 +194,10 @@ func (t *target) pace(b *testing.B, perSecond int, d time.Duration) {
 		posts.Go(func() { t.one(b, name, 0) })
 	}
 	posts.Wait()
-	t.drain(b)
+	for deadline := time.Now().Add(10 * time.Second); t.came() < n && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // the last are settled
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.took) < n {

@@ -248,7 +248,7 @@ func percentile(all []time.Duration, share float64) time.Duration {
 }
 
 // size is a figure of a test, or what the environment says instead.
-func size(t *testing.T, variable string, usual int) int {
+func size(t testing.TB, variable string, usual int) int {
 	t.Helper()
 	n := usual
 	if s := os.Getenv(variable); s != "" {
