@@ -15,11 +15,16 @@ import (
 // windowStart is the size that a window begins with.
 const windowStart = 32
 
+// patience is how often a route fails before it pauses, however small its
+// window: one delivery that fails alone is no sign.
+const patience = 8
+
 // windows bound what is outstanding of each route: the deliveries that this
 // node has admitted, or tries again, and whose attempt is not settled. A window
 // grows by one with each delivery that is accepted, as TCP's does in slow start,
 // and halves when the route says that it has enough. A route that says so, or
-// that fails as often as its window is wide without accepting anything, pauses;
+// that fails as often as its window is wide (and patience says) without
+// accepting anything, pauses;
 // after the pause one delivery goes first, as a probe, and after a failure the
 // window begins at one again.
 //
@@ -260,7 +265,7 @@ func (w *windows) settled(a *delivery.Attempt, verdict verdict) (pause time.Dura
 		if r.pauses > 0 && !a.Started.After(r.paused) {
 			return 0, false // known
 		}
-		if r.failures++; r.failures >= r.size || r.pauses > 0 {
+		if r.failures++; r.failures >= max(r.size, patience) || r.pauses > 0 {
 			r.size = 1
 			return r.pause(w.now(), w.backoff, 0, whyFailing), false
 		}

@@ -178,6 +178,13 @@ func TestADeadRouteIsProbed(t *testing.T) {
 	r.want("when it answers", r.offer(10), 2)
 	r.settle(2, verdict{kind: accepted})
 	r.want("and again", r.offer(10), 3)
+	r.settle(3, verdict{kind: accepted})
+	for range patience - 1 {
+		r.offer(1)
+		if r.settle(1, verdict{kind: failed}) != 0 {
+			t.Fatal("one bad delivery pauses a route whose window is small still")
+		}
+	}
 }
 
 // TestNothingOvertakesWhatWaits: while deliveries wait for their route a new
