@@ -207,7 +207,7 @@ func (w *windows) restore(admitted []delivery.Admitted) {
 
 // fill takes the places of what was admitted to room, and takes back what rooms
 // gave. A route that had more room than deliveries is not crowded any more,
-// unless others have come, or crowded is nil: nothing is known then.
+// unless others have come, or crowded is nil: then nothing is known.
 func (w *windows) fill(room, crowded map[string]int, admitted []delivery.Admitted) {
 	w.restore(admitted)
 	w.mu.Lock()
@@ -220,7 +220,7 @@ func (w *windows) fill(room, crowded map[string]int, admitted []delivery.Admitte
 		r := w.routes[name]
 		r.given -= n
 		w.given -= n
-		if left[name] > 0 && crowded != nil {
+		if left[name] > 0 {
 			r.calm = crowded[name]
 		}
 	}

@@ -163,6 +163,11 @@ func TestADeadRouteIsProbed(t *testing.T) {
 		t.Errorf("the first pause is %s", first)
 	}
 	r.want("while it pauses", r.offer(1), 0)
+	late := &delivery.Attempt{Delivery: &delivery.Delivery{ID: uuid.New(), Route: "noc"}, Started: r.at.Add(-time.Minute)}
+	r.at = r.at.Add(2 * time.Second)
+	if p, _ := r.settled(late, verdict{kind: failed}); p != 0 {
+		t.Errorf("what was in flight when the pause began has it pause for %s more", p)
+	}
 	var last time.Duration
 	for range 6 {
 		r.at = r.at.Add(time.Minute)
@@ -263,6 +268,11 @@ func TestRoomIsGivenOnce(t *testing.T) {
 	}
 	if beside != 4 {
 		t.Errorf("%d places of the 8 that are left are taken, want 4", beside)
+	}
+	if again, _ := w.rooms(500); again["a"] != 0 {
+		t.Errorf("%d places more are given while what has 32 is being admitted", again["a"])
+	} else {
+		w.fill(again, nil, nil)
 	}
 	w.fill(room, nil, nil)
 	for _, id := range w.outstanding() {
