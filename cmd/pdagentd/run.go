@@ -198,13 +198,13 @@ func (a *appliance) buildSenders(ctx context.Context, routes *delivery.Routes) (
 		eventsURL = standIn
 	}
 	a.sender, err = pagerduty.New(pagerduty.Config{
-		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
+		EventsURL: eventsURL, Timeout: c.Delivery.Timeout, Idle: queue.Places(c.Delivery.Workers), Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
 	}, routes, a.logger)
 	if err != nil {
 		return nil, "", err
 	}
 	a.webhooks, err = webhook.NewSender(webhook.SenderConfig{
-		Timeout: c.Delivery.Timeout, Workers: c.Delivery.Workers, Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
+		Timeout: c.Delivery.Timeout, Idle: queue.Places(c.Delivery.Workers), Proxy: c.Delivery.Proxy, CAFile: c.Delivery.CAFile, Version: version,
 	}, c.Webhooks.Destinations(), a.logger)
 	return senders{a.sender, a.webhooks}, standIn, err
 }

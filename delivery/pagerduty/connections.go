@@ -39,7 +39,7 @@ func (s *Sender) connect(authorities *x509.CertPool) *connections {
 			// A connection that a firewall has forgotten would have all that share it
 			// fail for a quarter of an hour.
 			HTTP2:                  &http.HTTP2Config{SendPingTimeout: s.config.Timeout / 2, PingTimeout: s.config.Timeout / 4},
-			MaxIdleConnsPerHost:    s.config.Workers,
+			MaxIdleConnsPerHost:    s.config.Idle,
 			IdleConnTimeout:        idle,
 			MaxResponseHeaderBytes: 64 << 10,
 			ExpectContinueTimeout:  time.Second,

@@ -34,7 +34,7 @@ func sendMany(t *testing.T, s *Sender, n int) (errs []error) {
 		left    atomic.Int64
 	)
 	left.Store(int64(n))
-	for range s.config.Workers {
+	for range s.config.Idle {
 		workers.Go(func() {
 			for left.Add(-1) >= 0 {
 				if err := sendTo(t.Context(), s, "v2", ""); err != nil {
@@ -66,8 +66,8 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	t.Cleanup(server.Close)
 	s := senderTo(t, Config{EventsURL: server.URL})
 	sendMany(t, s, 200)
-	if n := opened.Load(); answered.Load() != 200 || n > int64(2*s.config.Workers) { // net/http dials some in vain
-		t.Errorf("%d requests used %d connections, with %d workers", answered.Load(), n, s.config.Workers)
+	if n := opened.Load(); answered.Load() != 200 || n > int64(2*s.config.Idle) { // net/http dials some in vain
+		t.Errorf("%d requests used %d connections, with %d workers", answered.Load(), n, s.config.Idle)
 	}
 }
 

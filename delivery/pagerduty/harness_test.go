@@ -115,7 +115,7 @@ func senderTo(t testing.TB, config Config) *Sender {
 	if config.Timeout == 0 {
 		config.Timeout = 5 * time.Second
 	}
-	config.Workers, config.Version = 8, "test"
+	config.Idle, config.Version = 8, "test"
 	s, err := New(config, routes, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ import (
 type Config struct {
 	EventsURL string        // scheme and host of the Events API, without a path
 	Timeout   time.Duration // of one attempt, from connecting to the end of the answer
-	Workers   int           // how many connections may stay open
+	Idle      int           // how many connections may stay open
 	Proxy     string        // URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY
 	CAFile    string        // authorities to trust besides the system's, PEM; read anew when it changes; empty: none
 	Version   string        // for the User-Agent

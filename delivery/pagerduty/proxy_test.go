@@ -100,7 +100,7 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{EventsURL: os.Getenv("PAGERDUTY_CHILD"), CAFile: os.Getenv("CA_FILE"), Timeout: 5 * time.Second, Workers: 1}, routes, nil)
+	s, err := New(Config{EventsURL: os.Getenv("PAGERDUTY_CHILD"), CAFile: os.Getenv("CA_FILE"), Timeout: 5 * time.Second, Idle: 1}, routes, nil)
 	if err == nil && os.Getenv("NO_PROXY") != "" {
 		proxy, _ := s.proxy(httptest.NewRequestWithContext(t.Context(), http.MethodPost, s.base, http.NoBody))
 		fmt.Println("result:", proxy)

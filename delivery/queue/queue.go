@@ -122,7 +122,7 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 	q := &Queue{
 		config: config, strict: strict, relaxed: relaxed, ledger: ledger, sender: sender, logger: logger,
 		room:    semaphore.NewWeighted(queueBytes),
-		windows: newWindows(config.Workers, sharedBy*config.Workers, config.Backoff),
+		windows: newWindows(config.Workers, Places(config.Workers), config.Backoff),
 		freed:   make(chan struct{}, 1), spooled: make(chan struct{}, 1), tried: make(chan struct{}), periodic: map[string]Periodic{},
 		beat: beat, stale: staleAfter, adrift: adriftAfter,
 	}
@@ -143,6 +143,10 @@ func New(ctx context.Context, config Config, pool *pgxpool.Pool, ledger Ledger, 
 // may have at most: more than one, so that one that hangs delays no other.
 const sharedBy = 4
 
+// Places is how many deliveries of all routes are under way at most, where as
+// many as workers may be of one.
+func Places(workers int) int { return sharedBy * workers }
+
 func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, river.WorkFunc(q.work)); err != nil {
@@ -156,7 +160,7 @@ func (q *Queue) newClient() (*river.Client[pgx.Tx], error) {
 		Schema: q.config.Schema,
 		Logger: slog.New(quiet{q.logger.Handler()}),
 		Queues: map[string]river.QueueConfig{
-			NameOf(q.config.Node): {MaxWorkers: sharedBy * q.config.Workers},
+			NameOf(q.config.Node): {MaxWorkers: Places(q.config.Workers)},
 			river.QueueDefault:    {MaxWorkers: 4 + len(q.config.Periodic)},
 		},
 		Workers:                     workers,

@@ -19,7 +19,7 @@ type rehearsal struct {
 
 func rehearse(t *testing.T, most int) *rehearsal {
 	t.Helper()
-	r := &rehearsal{windows: newWindows(most, sharedBy*most, Backoff{Initial: time.Second, Max: time.Minute}), t: t, at: time.Unix(1_000_000, 0)}
+	r := &rehearsal{windows: newWindows(most, Places(most), Backoff{Initial: time.Second, Max: time.Minute}), t: t, at: time.Unix(1_000_000, 0)}
 	r.now = func() time.Time { return r.at }
 	return r
 }
@@ -234,7 +234,7 @@ func TestWhatComesInGoesFirst(t *testing.T) {
 // TestARouteThatHangsLeavesOthersRoom: no route takes more places than it leaves
 // free, however many of them take what they can.
 func TestARouteThatHangsLeavesOthersRoom(t *testing.T) {
-	w := newWindows(64, sharedBy*64, Backoff{Initial: time.Second, Max: time.Minute})
+	w := newWindows(64, Places(64), Backoff{Initial: time.Second, Max: time.Minute})
 	take := func(route string) (n int) {
 		w.route(route).size = 64
 		for w.admit(route, uuid.New()) {

@@ -64,7 +64,7 @@ func (t *target) connect(authorities *x509.CertPool) *connections {
 			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:       &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   t.config.Workers,
+			MaxIdleConnsPerHost:   t.config.Idle,
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,

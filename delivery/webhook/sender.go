@@ -30,7 +30,7 @@ const (
 // SenderConfig is what sending to all destinations has in common.
 type SenderConfig struct {
 	Timeout time.Duration // of one attempt, connecting included; 0: 20 s
-	Workers int           // how many connections to a host may stay open
+	Idle    int           // how many connections to a host may stay open
 	Proxy   string        // URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY
 	CAFile  string        // authorities to trust besides the system's, PEM, where a destination has none of its own; read anew when it changes; empty: none
 	Version string        // for the User-Agent
