@@ -234,7 +234,7 @@ type textKind int
 const (
 	plainText  textKind = iota
 	linkText            // an address that somebody is to follow
-	keptText            // a key, an identity: it is not covered
+	keptText            // a key, an identity: it is not covered, nor what is in it
 	secretText          // it is covered whole
 )
 
@@ -265,6 +265,10 @@ func (w *jsonMasker) value(parent, name string, depth int) {
 	case '"':
 		w.string(parent, name)
 	case '{', '[':
+		if w.kind != nil && w.kind(parent, name) == keptText {
+			w.at += valueEnd(w.in[w.at:])
+			return
+		}
 		w.members(parent, name, depth)
 	default:
 		for w.at < len(w.in) && !strings.ContainsRune(",]} \n\t\r", rune(w.in[w.at])) {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"strings"
 	"time"
 
 	"github.com/pdaltagent/pdaltagent/ingest"
@@ -15,8 +16,8 @@ type Webhook struct {
 }
 
 // ApplyWebhook returns the payload that is to be sent: that of w, with the
-// custom_details of the rules that match laid over it; nil where a rule says
-// drop. to is the destination that the last of them names in its place; empty:
+// custom_details of the rules that match laid over it, and what the masks find
+// covered; nil where a rule says drop. to is the destination that the last of them names in its place; empty:
 // none does. A webhook that no rule matches is sent as it is. What goes wrong
 // in rules is added to out, which gets no events.
 func (rs *Rules) ApplyWebhook(w Webhook, out *Result) (payload []byte, to string) {
@@ -32,7 +33,23 @@ func (rs *Rules) ApplyWebhook(w Webhook, out *Result) (payload []byte, to string
 	if s.webhook.dropped {
 		return nil, ""
 	}
-	return s.webhook.payload, s.webhook.to
+	return rs.masks.maskJSON(s.webhook.payload, webhookKind), s.webhook.to
+}
+
+// webhookKind says which members of a webhook are keys, identities, times and
+// addresses. The config is what the receiver is to be given as it is.
+func webhookKind(_, name string) textKind {
+	switch name {
+	case "config", "id", "type", "event_type", "resource_type", "status", "urgency", "severity", "time_zone",
+		"incident_key", "alert_key", "dedup_key", "routing_key", "service_key", "integration_key":
+		return keptText
+	case "self", "html_url", "url", "href", "src", "client_url":
+		return linkText
+	}
+	if strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_at") || strings.HasSuffix(name, "_on") {
+		return keptText
+	}
+	return plainText
 }
 
 // webhook is a payload while rules look at it.
