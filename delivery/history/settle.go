@@ -161,10 +161,10 @@ func postponed(attempts []*delivery.Attempt) (ids []pgtype.UUID) {
 	return ids
 }
 
-// queueAttempts writes attempts that were made, and their deliveries' new states. A delivery
-// whose admission a crash of Postgres has forgotten is on record as held, and
-// has no job: what came of the attempt counts, and one that is to be tried
-// again is admitted again.
+// queueAttempts writes attempts that were made, and their deliveries' new
+// states. A delivery whose admission a crash of Postgres has forgotten is on
+// record as held, and has no job: what came of the attempt counts, and one that
+// is to be tried again is admitted again.
 func queueAttempts(q *pgx.Batch, attempts []*delivery.Attempt) {
 	var (
 		ids             []pgtype.UUID

@@ -24,9 +24,8 @@ const patience = 8
 // grows by one with each delivery that is accepted, as TCP's does in slow start,
 // and halves when the route says that it has enough. A route that says so, or
 // that fails as often as its window is wide (and patience says) without
-// accepting anything, pauses;
-// after the pause one delivery goes first, as a probe, and after a failure the
-// window begins at one again.
+// accepting anything, pauses; after the pause one delivery goes first, as a
+// probe, and after failures the window begins at one again.
 //
 // All routes together have total places, and none takes more than as many as it
 // leaves free: so one that hangs, and learns nothing until its attempts time

@@ -78,10 +78,9 @@ func (b Backoff) after(n int) time.Duration {
 
 // work makes one attempt at a delivery, if its route has room. It returns nil
 // when this job has done its part: the delivery has come to its end, or waits
-// for its route again; and
-// a snooze when it is tried again: whatever happens to a delivery, its job is
-// never given up by River. A job whose delivery is settled already (the node
-// died in between) ends without a call.
+// for its route again; and a snooze when it is tried again: whatever happens to
+// a delivery, its job is never given up by River. A job whose delivery is
+// settled already (the node died in between) ends without a call.
 func (q *Queue) work(ctx context.Context, job *river.Job[deliverArgs]) error {
 	done := q.hands.hold(job.Args.DeliveryID, job.ID)
 	if done == nil {
