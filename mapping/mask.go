@@ -234,7 +234,8 @@ type textKind int
 const (
 	plainText  textKind = iota
 	linkText            // an address that somebody is to follow
-	keptText            // a key, an identity: it is not covered, nor what is in it
+	keptText            // a key, an identity: it is not covered, where it is a text
+	keptWhole           // neither it is covered, nor what is in it
 	secretText          // it is covered whole
 )
 
@@ -265,7 +266,7 @@ func (w *jsonMasker) value(parent, name string, depth int) {
 	case '"':
 		w.string(parent, name)
 	case '{', '[':
-		if w.kind != nil && w.kind(parent, name) == keptText {
+		if w.kind != nil && w.kind(parent, name) == keptWhole {
 			w.at += valueEnd(w.in[w.at:])
 			return
 		}
@@ -318,7 +319,7 @@ func (w *jsonMasker) string(parent, name string) {
 	if kind == plainText && w.masks.secret(name) {
 		kind = secretText
 	}
-	if kind == keptText {
+	if kind == keptText || kind == keptWhole {
 		return
 	}
 	s := unquote(w.in[from:to])

@@ -17,9 +17,9 @@ type Webhook struct {
 
 // ApplyWebhook returns the payload that is to be sent: that of w, with the
 // custom_details of the rules that match laid over it, and what the masks find
-// covered; nil where a rule says drop. to is the destination that the last of them names in its place; empty:
-// none does. A webhook that no rule matches is sent as it is. What goes wrong
-// in rules is added to out, which gets no events.
+// covered; nil where a rule says drop. to is the destination that the last of
+// them names in its place; empty: none does. What goes wrong in rules is added
+// to out, which gets no events.
 func (rs *Rules) ApplyWebhook(w Webhook, out *Result) (payload []byte, to string) {
 	var buf [16]ref
 	refs, last := rs.index.webhook.find(w.Type, buf[:0])
@@ -40,7 +40,9 @@ func (rs *Rules) ApplyWebhook(w Webhook, out *Result) (payload []byte, to string
 // addresses. The config is what the receiver is to be given as it is.
 func webhookKind(_, name string) textKind {
 	switch name {
-	case "config", "id", "type", "event_type", "resource_type", "status", "urgency", "severity", "time_zone",
+	case "config":
+		return keptWhole
+	case "id", "type", "event_type", "resource_type", "status", "urgency", "severity", "time_zone",
 		"incident_key", "alert_key", "dedup_key", "routing_key", "service_key", "integration_key":
 		return keptText
 	case "self", "html_url", "url", "href", "src", "client_url":
