@@ -98,8 +98,8 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 		q.Queue(lockIncidents, flat(told))
 	}
 	queueAttempts(&q, attempts)
-	if postponed := postponed(attempts); len(postponed) > 0 {
-		q.Queue(`UPDATE deliveries SET state = 'held', held_by = 'route' WHERE id = ANY ($1::uuid[]) AND (state = 'queued') IS TRUE`, flat(postponed))
+	if ids := postponed(attempts); len(ids) > 0 {
+		q.Queue(`UPDATE deliveries SET state = 'held', held_by = 'route' WHERE id = ANY ($1::uuid[]) AND (state = 'queued') IS TRUE`, flat(ids))
 	}
 	if jobs := given(attempts); len(jobs) > 0 && h.config.End != "" {
 		q.Queue(h.config.End, jobs)

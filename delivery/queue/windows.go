@@ -181,6 +181,9 @@ func (w *windows) rooms(most int) (room, crowded map[string]int) {
 			names = append(names, name)
 		}
 	}
+	if len(names) == 0 {
+		return nil, nil
+	}
 	slices.SortFunc(names, func(a, b string) int { return w.routes[a].taken - w.routes[b].taken })
 	room, crowded = make(map[string]int, len(names)), make(map[string]int, len(names))
 	now := w.now()

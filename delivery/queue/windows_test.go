@@ -179,8 +179,11 @@ func TestADeadRouteIsProbed(t *testing.T) {
 	}
 	r.at = r.at.Add(time.Minute)
 	r.offer(1)
+	r.settle(1, verdict{kind: refused})
+	r.want("a refusal is an answer: paused", len(r.paused()), 0)
+	r.offer(1)
 	r.settle(1, verdict{kind: accepted})
-	r.want("when it answers", r.offer(10), 2)
+	r.want("when it accepts", r.offer(10), 2)
 	r.settle(2, verdict{kind: accepted})
 	r.want("and again", r.offer(10), 3)
 	r.settle(3, verdict{kind: accepted})
