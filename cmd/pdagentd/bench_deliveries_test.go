@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -77,6 +78,7 @@ func newTarget(b *testing.B) *target {
 	}
 	rules := b.TempDir()
 	t.begin(b, rules, strings.Join(routes, ", "), t.answer)
+	syscall.Sync() // or the kernel writes what was built in the midst of it, and commits wait
 	return t
 }
 

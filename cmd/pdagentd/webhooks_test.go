@@ -288,7 +288,7 @@ func TestFleetReceiverThatHangsDelaysNoEvent(t *testing.T) {
 		lags = append(lags, h.At.Sub(created[h.Entry]))
 	}
 	t.Logf("webhooks: p50 %s, p99 %s; events: p50 %s, p99 %s", percentile(lags, 0.5), percentile(lags, 0.99), percentile(events, 0.5), percentile(events, 0.99))
-	if percentile(lags, 0.99) > 3*time.Second { // the interval and a second, and up to a second since PagerDuty's windows end with whole ones
+	if percentile(lags, 0.99) > 2*time.Second { // the interval and a second
 		t.Errorf("a webhook came %s after its entry", percentile(lags, 0.99))
 	}
 	if percentile(events, 0.99) > 500*time.Millisecond {

@@ -30,7 +30,7 @@ import (
 const (
 	maxPage    = 32 << 20 // bytes of an answer
 	answerText = 4096     // bytes of a refusal that are kept
-	maxBusy    = 4        // how often a request is made when PagerDuty is busy
+	maxTries   = 4        // of a request, while PagerDuty is busy or fails
 	maxPause   = time.Minute
 )
 
@@ -178,19 +178,36 @@ func (c *Client) setClock(header http.Header, at time.Time) {
 	}
 }
 
-// get makes a request, and waits and makes it again while PagerDuty is busy.
+// get makes a request, and after a pause makes it again where that may help: a
+// listing of a hundred pages does not begin anew for one that failed.
 func (c *Client) get(ctx context.Context, query url.Values) ([]byte, error) {
 	for try := 1; ; try++ {
 		body, err := c.once(ctx, query)
-		busy := (*delivery.Busy)(nil)
-		if !errors.As(err, &busy) || try == maxBusy {
+		after, passing := passes(err)
+		if !passing || try == maxTries {
 			return body, err
 		}
-		if err := c.pause(ctx, cmp.Or(min(busy.After, maxPause), time.Duration(try)*time.Second)); err != nil {
+		if err := c.pause(ctx, cmp.Or(min(after, maxPause), time.Duration(try)*time.Second)); err != nil {
 			return nil, err
 		}
 	}
 }
+
+// passes reports whether what went wrong may go right the next time, and when
+// PagerDuty said that this is; 0: it did not.
+func passes(err error) (after time.Duration, passing bool) {
+	if busy := (*delivery.Busy)(nil); errors.As(err, &busy) {
+		return busy.After, true
+	}
+	if failed := (*delivery.Failed)(nil); errors.As(err, &failed) {
+		return 0, failed.Status >= http.StatusInternalServerError
+	}
+	network := (*url.Error)(nil)
+	return 0, errors.As(err, &network) || errors.Is(err, errBrokenOff)
+}
+
+// errBrokenOff says that an answer ended before its end.
+var errBrokenOff = errors.New("the answer broke off")
 
 func (c *Client) once(ctx context.Context, query url.Values) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/log_entries?"+query.Encode(), nil)
@@ -216,7 +233,7 @@ func (c *Client) once(ctx context.Context, query url.Values) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxPage+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("log entries: the answer broke off: %w", err)
+		return nil, fmt.Errorf("log entries: %w: %w", errBrokenOff, err)
 	case int64(len(body)) > c.maxPage:
 		return nil, &tooLong{}
 	}

@@ -74,6 +74,42 @@ func TestPagerDutysPaceIsKept(t *testing.T) {
 	f(map[string]string{"ratelimit-reset": "12", "ratelimit-remaining": "0"}, 0, []time.Duration{12 * time.Second})
 }
 
+// TestAPageThatFailsIsAskedForAgain, and the listing does not begin anew; what
+// no pause mends is not.
+func TestAPageThatFailsIsAskedForAgain(t *testing.T) {
+	f := func(name string, fail http.HandlerFunc, failures, want int) {
+		t.Helper()
+		l, n := &list{}, 0
+		c, waits := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n++; n <= failures {
+				fail(w, r)
+				return
+			}
+			l.ServeHTTP(w, r)
+		}))
+		c.known = true // not to ask for the time
+		if _, err := c.Fetch(t.Context(), hour()); (err == nil) != (n > failures) {
+			t.Errorf("%s: %v after %d requests", name, err, n)
+		}
+		if n != want || len(*waits) != want-1 {
+			t.Errorf("%s: %d requests and the pauses %s, want %d", name, n, *waits, want)
+		}
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	f("500", status(500), 3, 4)
+	f("503, again and again", status(503), 9, 4)
+	f("401", status(401), 9, 1)
+	f("400", status(400), 9, 1)
+	f("302", status(302), 9, 1)
+	f("reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 2, 3)
+	f("broken off", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "{") // the rest never comes
+	}, 2, 3)
+}
+
 // TestALongPageIsAskedForInParts.
 func TestALongPageIsAskedForInParts(t *testing.T) {
 	entries, want := many(30)

@@ -2,6 +2,11 @@ package logentry
 
 import "time"
 
+// ahead is how far past PagerDuty's time the newest window ends. Date headers
+// are cut to whole seconds, as the ends of windows are, so that what was created
+// in the second of the poll would wait for the next one.
+const ahead = 2 * time.Second
+
 // Window is a span of time that PagerDuty is asked about. Its ends are whole
 // seconds, as PagerDuty's times are.
 type Window struct {
@@ -46,8 +51,10 @@ func Default(since time.Time) Plan {
 // window follows at once. The windows come oldest first and leave no gaps; one
 // that is Empty needs no request, and its Until is where the cursor begins.
 //
-// A cursor after now, which a clock that was put right leaves behind, is taken
-// for now.
+// The newest window ends a little after now, so that it holds what was created
+// just before it was asked for; the cursor stays at now, as Fetch returns it. A
+// cursor after now, which a clock that was put right leaves behind, is taken for
+// now.
 func (p Plan) Next(cursor, now time.Time) (w Window, behind bool) {
 	now = now.UTC().Truncate(time.Second)
 	overlap := p.Overlap
@@ -61,9 +68,12 @@ func (p Plan) Next(cursor, now time.Time) (w Window, behind bool) {
 	if cursor.After(now) {
 		cursor = now
 	}
-	until := cursor.Add(p.Largest.Truncate(time.Second))
-	if p.Largest < time.Second || until.After(now) {
-		until = now
+	since, until := cursor.Add(-overlap).Truncate(time.Second), cursor.Add(p.Largest.Truncate(time.Second))
+	switch {
+	case p.Largest >= time.Second && until.Before(now):
+		return Window{since, until}, true
+	case since.Equal(now):
+		return Window{now, now}, false
 	}
-	return Window{cursor.Add(-overlap).Truncate(time.Second), until}, until.Before(now)
+	return Window{since, now.Add(ahead)}, false
 }

@@ -1,10 +1,11 @@
-// Command sbom prints which modules programs are made of, as CycloneDX 1.6. It
-// reads what the Go linker wrote into them: what is listed is linked in, and
-// nothing else.
+// Command sbom prints which programs there are, by the hash of their bytes, and
+// which modules each is made of, as CycloneDX 1.6. It reads what the Go linker
+// wrote into them: what is listed is linked in, and nothing else.
 package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
@@ -15,7 +16,7 @@ import (
 	"io"
 	"maps"
 	"os"
-	"runtime/debug"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -63,32 +64,38 @@ type dependency struct {
 	On  []string `json:"dependsOn"`
 }
 
-// write prints the document of the programs in files.
+// write prints the document of the programs in files, which are of one module:
+// each with the hash of its bytes, and the modules that are linked into it.
 func write(w io.Writer, version string, files []string) error {
+	if len(files) == 0 {
+		return errors.New("no program is named: call it as sbom -version VERSION FILE…")
+	}
+	b := bom{Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
 	modules := map[string]component{}
-	var main component
+	whole := dependency{}
 	for _, file := range files {
 		info, err := buildinfo.ReadFile(file)
 		if err != nil {
 			return err // it names the file
 		}
-		main = newComponent("application", info.Main.Path, version, "")
-		std := newComponent("library", "std", strings.TrimPrefix(info.GoVersion, "go"), "")
-		modules[std.Ref] = std
-		for _, m := range info.Deps {
-			c := library(m)
-			modules[c.Ref] = c
+		b.Metadata.Component = newComponent("application", info.Main.Path, version, "")
+		made, err := program(b.Metadata.Component, info, file)
+		if err != nil {
+			return err
 		}
+		needs := []string{}
+		for _, m := range append(linked(info), newComponent("library", "std", strings.TrimPrefix(info.GoVersion, "go"), "")) {
+			modules[m.Ref] = m
+			needs = append(needs, m.Ref)
+		}
+		slices.Sort(needs)
+		b.Components = append(b.Components, made)
+		b.Dependencies = append(b.Dependencies, dependency{made.Ref, needs})
+		whole.On = append(whole.On, made.Ref)
 	}
-	if len(files) == 0 {
-		return errors.New("no program is named: call it as sbom -version VERSION FILE…")
-	}
-	refs := slices.Sorted(maps.Keys(modules))
-	b := bom{
-		Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", SpecVersion: "1.6", Version: 1,
-		Metadata: metadata{main}, Dependencies: []dependency{{main.Ref, refs}},
-	}
-	for _, ref := range refs {
+	whole.Ref = b.Metadata.Component.Ref
+	b.Dependencies = append([]dependency{whole}, b.Dependencies...)
+	for _, ref := range slices.Sorted(maps.Keys(modules)) {
 		b.Components = append(b.Components, modules[ref])
 	}
 	e := json.NewEncoder(w)
@@ -97,10 +104,29 @@ func write(w io.Writer, version string, files []string) error {
 	return e.Encode(b)
 }
 
-// library is a module that is linked in, with the hash that go.sum has of it.
-func library(m *debug.Module) component {
-	m = cmp.Or(m.Replace, m)
-	return newComponent("library", m.Path, m.Version, m.Sum)
+// program is a file of a module's programs, with the hash of its bytes.
+func program(of component, info *buildinfo.BuildInfo, file string) (component, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return component{}, err // it names the file
+	}
+	sum := sha256.Sum256(content)
+	c := of
+	c.Name, c.Hashes = filepath.Base(file), []hash{{"SHA-256", hex.EncodeToString(sum[:])}}
+	c.URL += "#" + strings.TrimPrefix(info.Path, info.Main.Path+"/")
+	c.Ref = c.URL
+	return c, nil
+}
+
+// linked are the modules that are linked in, each with the hash that go.sum has
+// of it.
+func linked(info *buildinfo.BuildInfo) []component {
+	modules := make([]component, 0, len(info.Deps))
+	for _, m := range info.Deps {
+		m = cmp.Or(m.Replace, m)
+		modules = append(modules, newComponent("library", m.Path, m.Version, m.Sum))
+	}
+	return modules
 }
 
 func newComponent(kind, path, version, sum string) component {
