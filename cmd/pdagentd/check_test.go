@@ -137,3 +137,23 @@ func TestNoFaultShowsASecret(t *testing.T) {
 	f("database:\n  url: 'postgres://u:hunter2@h:x/d'\n")
 	f("routes: { noc: { key: 'hunter2', type: v9 } }\nnode: SECRET\n\n  x: }")
 }
+
+// TestTheLanguagesDescriptionIsAFileOfRules: what it shows is taken as it stands,
+// and the tests in it pass.
+func TestTheLanguagesDescriptionIsAFileOfRules(t *testing.T) {
+	page, err := os.ReadFile("../../../shared/RULES.md")
+	if err != nil {
+		t.Skip("no description of the language here")
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	rules, _, _ := strings.Cut(rest, "```")
+	got := checkArchive(t, map[string]string{
+		"rules.yaml": rules,
+		"cmdb.csv":   "host,owner,route\nhost,noc,noc\n",
+		"sites.csv":  "cidr,site,uplink\n127.0.0.0/8,LON1,link-down/edge/1\n",
+		"my.yaml":    "data_dir: data\nrules: [rules.yaml]\nroutes: { noc: { key: " + testKey + " } }\ndefault_route: noc\n",
+	})
+	if got["status"] != "0\n" || !strings.Contains(got["stdout"], "8 rules in 1 file, 1 test of them passed") {
+		t.Errorf("%v", got)
+	}
+}
