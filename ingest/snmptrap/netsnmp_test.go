@@ -63,6 +63,7 @@ func lacks(output []byte) bool {
 }
 
 func TestEveryPairOfAlgorithmsIsUnderstood(t *testing.T) {
+	needNetSNMP(t)
 	users := append(pairs(), User{Name: "only-auth", Auth: "SHA", AuthPassphrase: "authenticate me"}, guest())
 	handler, got := answering()
 	r := run(t, withUsers(users...), quiet(), handler)

@@ -92,12 +92,21 @@ func (r running) send(tb testing.TB, datagrams ...[]byte) *net.UDPConn {
 	return conn
 }
 
+// needNetSNMP skips a test, in whose own goroutine it is called, where net-snmp's
+// programs are not there.
+func needNetSNMP(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"snmptrap", "snmpinform"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skip(err)
+		}
+	}
+}
+
 // client returns a command of net-snmp that sends to r.
 func (r running) client(t *testing.T, name string, options ...string) *exec.Cmd {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skip(err)
-	}
+	needNetSNMP(t)
 	i := len(options)
 	for j, o := range options {
 		if o == "--" {
