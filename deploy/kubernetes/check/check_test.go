@@ -29,7 +29,7 @@ import (
 // cluster is as much of a Cluster of CloudNativePG's as is used.
 type cluster struct {
 	APIVersion, Kind string
-	Metadata         struct{ Name string }
+	Metadata         struct{ Name, Namespace string }
 	Spec             struct {
 		Instances int
 		Bootstrap struct {
