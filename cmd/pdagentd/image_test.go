@@ -109,6 +109,21 @@ func TestImageNeedsNoShellAndNoRoot(t *testing.T) {
 	}
 }
 
+// TestTheImagesPageNamesItsPrograms: all that 'make build' makes are in it.
+func TestTheImagesPageNamesItsPrograms(t *testing.T) {
+	_, page, _ := strings.Cut(read(t, repository+"/deploy/containers.md"), "\nIt holds ")
+	page, _, _ = strings.Cut(page, "nothing else")
+	programs, err := filepath.Glob("../pd*")
+	if err != nil || len(programs) < 6 {
+		t.Fatalf("the programs are %v, %v", programs, err)
+	}
+	for _, program := range programs {
+		if !strings.Contains(page, "`"+filepath.Base(program)+"`") {
+			t.Errorf("containers.md does not name %s", filepath.Base(program))
+		}
+	}
+}
+
 // goVersion is the language version of go.mod, such as 1.26.
 func goVersion(t *testing.T) string {
 	t.Helper()
