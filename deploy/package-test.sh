@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the packages for this machine and puts them to the test: what they
 # hold, how far the unit is locked up, and the life of the .deb (see
-# package-life.sh) in a copy of this machine's root and in a clean one.
+# package-life.sh) in a copy of this machine's root and in a clean one; and of
+# the .rpm (see package-life-rpm.sh) in the copy, where it has rpm.
 #
 # Both roots are thrown away. The first is an overlay on /, and must work where
 # this runs as root; the second needs mmdebstrap and Debian's mirror, and is
@@ -52,7 +53,7 @@ new=$(ls dist/pdaltagent_"${version/-/\~}"_"$arch".deb) rpm=$(ls dist/pdaltagent
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work" 2>/dev/null
 echo '# The end.' >>"$work/deploy/pdagentd.example.yaml"
 "$work/deploy/package.sh" "$arch" "$(realpath "${OLD_BIN:-dist/linux_$arch}")" 0.0.1 >"$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
-old=$work/dist/pdaltagent_0.0.1_$arch.deb
+old=$work/dist/pdaltagent_0.0.1_$arch.deb old_rpm=$(ls "$work"/dist/pdaltagent-0.0.1-1.*.rpm)
 
 # What the unit may do.
 if command -v systemd-analyze >/dev/null; then
@@ -77,28 +78,29 @@ if command -v rpm >/dev/null; then
 	rpm -qp --qf '[%{FILENAMES} %{FILEFLAGS:fflags} %{FILEGROUPNAME}\n]' "$rpm" >"$work/flags"
 	grep -qx '/etc/pdaltagent/pdagentd.yaml cn pdaltagent' "$work/flags" ||
 		fail "$rpm: the configuration is not noreplace and its group's"
-	rpm -qp --scripts --recommends "$rpm" >"$work/scripts"
+	rpm -qp --scripts --recommends --requires "$rpm" >"$work/scripts"
 	for script in preinstall postinstall preuninstall postuninstall; do
 		grep -q "^$script scriptlet" "$work/scripts" || fail "$rpm has no $script"
 	done
 	grep -qx postgresql-server "$work/scripts" || fail "$rpm does not recommend postgresql-server"
+	grep -qx shadow-utils "$work/scripts" && grep -qx /bin/sh "$work/scripts" || fail "$rpm does not require what makes its user"
 	say "the rpm has its files, flags and scripts"
 else
 	say "WARNING: no rpm here: the .rpm was built and NOT looked into"
 fi
 
-# live ROOT: the life of the package there, with processes and a network of its own.
+# live ROOT SCRIPT OLD NEW: the life of a package there, with processes and a network of its own.
 live() {
 	mkdir -p "$1/tmp"
 	touch "$1/throw-away"
-	cp "$old" "$new" deploy/package-life.sh "$1/tmp/"
+	cp "$3" "$4" "deploy/$2" "$1/tmp/"
 	PATH=$PATH:/usr/sbin:/sbin unshare --mount --net --pid --fork --kill-child bash -euc '
 		ip link set lo up
 		mount -t proc proc "$1/proc"
 		[ -e "$1/dev/urandom" ] || mount --rbind /dev "$1/dev"
 		mountpoint -q "$1/dev/shm" || { mkdir -p "$1/dev/shm" && mount -t tmpfs tmpfs "$1/dev/shm"; }
-		exec chroot "$1" /bin/bash /tmp/package-life.sh "/tmp/$2" "/tmp/$3" "$4"
-	' live "$1" "$(basename "$old")" "$(basename "$new")" "${EVENTS:-200}"
+		exec chroot "$1" /bin/bash "/tmp/$2" "/tmp/$3" "/tmp/$4" "$5"
+	' live "$1" "$2" "$(basename "$3")" "$(basename "$4")" "${EVENTS:-200}"
 }
 
 [[ $(id -u) == 0 ]] || fail "the packages were built, but only root can install them into a root of their own: run it as root"
@@ -109,9 +111,9 @@ unshare --mount bash -euc '
 	mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 	'"$(declare -f live)"'
 	rm -rf "$1/root/etc/pdaltagent" "$1/root/var/lib/pdaltagent" # of this machine
-	old=$2 new=$3
-	live "$1/root"
-' overlay "$work/overlay" "$old" "$new" || fail "the package in a copy of this root: see above"
+	! command -v rpm >/dev/null || live "$1/root" package-life-rpm.sh "$4" "$5"
+	live "$1/root" package-life.sh "$2" "$3"
+' overlay "$work/overlay" "$old" "$new" "$old_rpm" "$rpm" || fail "the package in a copy of this root: see above"
 
 if wait "$cleaning"; then
 	cleaning=
@@ -122,7 +124,7 @@ if wait "$cleaning"; then
 		chroot "$work/clean" sh -euc 'apt-get update -qq && exec "$@"' install env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 			postgresql postgresql-client snmp curl >"$work/apt.log" 2>&1 || fail "apt-get: $(tail -5 "$work/apt.log")"
 	fi
-	live "$work/clean" || fail "the package in a clean root: see above"
+	live "$work/clean" package-life.sh "$old" "$new" || fail "the package in a clean root: see above"
 	say "ok"
 else
 	cleaning=
