@@ -146,6 +146,17 @@ func listeningOn(t *testing.T, c *config) (ports []string) {
 	return ports
 }
 
+// TestGitPassesSecretsOfComposeOver: those that the script makes, and the file
+// in which an integration key may stand.
+func TestGitPassesSecretsOfComposeOver(t *testing.T) {
+	ignored := strings.Split(read(t, repository+"/.gitignore"), "\n")
+	for _, path := range []string{"/deploy/compose/secrets/", "/deploy/.env"} {
+		if !slices.Contains(ignored, path) {
+			t.Errorf("%s may be committed", path)
+		}
+	}
+}
+
 // TestComposeTakesTheFile, with every profile.
 func TestComposeTakesTheFile(t *testing.T) {
 	program, err := exec.LookPath("docker-compose")
