@@ -226,10 +226,10 @@ func (c *Client) once(ctx context.Context, query url.Values) ([]byte, error) {
 		return nil, fmt.Errorf("log entries: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
-	c.setClock(resp.Header, time.Now())
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.refusal(resp)
+		return nil, c.refusal(resp) // its time may be that of what stands between
 	}
+	c.setClock(resp.Header, time.Now())
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxPage+1))
 	switch {
 	case err != nil:

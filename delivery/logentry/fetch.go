@@ -138,8 +138,11 @@ func (f *fetching) list(ctx context.Context, w Window) (listed, error) {
 		if last != "" && !ids[last] {
 			return shifted, nil
 		}
-		if !p.More || len(p.LogEntries) == 0 {
+		if !p.More {
 			return complete, nil
+		}
+		if len(p.LogEntries) == 0 {
+			return shifted, nil // more is said to come, and does not
 		}
 		last = key(p.LogEntries[len(p.LogEntries)-1])
 		offset += len(p.LogEntries) - min(pageOverlap, len(p.LogEntries)/2)

@@ -35,6 +35,9 @@ func Parse(raw []byte) (delivery.LogEntry, error) {
 		} `json:"incident"`
 	}
 	if err := json.Unmarshal(raw, &from); err != nil {
+		if from.ID == "" {
+			return delivery.LogEntry{}, fmt.Errorf("log entry that begins with %.80q: %w", raw, err)
+		}
 		return delivery.LogEntry{}, fmt.Errorf("log entry %.80q: %w", from.ID, err)
 	}
 	for _, name := range []string{from.ID, from.Type} {
@@ -81,7 +84,15 @@ type page struct {
 func parsePage(body []byte) (page, error) {
 	var p page
 	if err := json.Unmarshal(body, &p); err != nil {
-		return page{}, fmt.Errorf("the answer is no listing of log entries: %w", err)
+		shallow, deep := cutDeep(body)
+		if len(deep) == 0 || json.Unmarshal(shallow, &p) != nil {
+			return page{}, fmt.Errorf("the answer is no listing of log entries: %w", err)
+		}
+		for i, raw := range p.LogEntries {
+			if string(raw) == instead && len(deep) > 0 {
+				p.LogEntries[i], deep = deep[0], deep[1:]
+			}
+		}
 	}
 	if p.LogEntries == nil {
 		return page{}, errors.New("the answer has no log_entries: is pagerduty.api_url PagerDuty's REST API, https://api.pagerduty.com?")
