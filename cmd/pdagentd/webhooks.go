@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -301,6 +302,9 @@ func (p *poller) changed(d webhook.Destination, e *delivery.LogEntry, outcomes m
 	if err != nil {
 		p.logger.Warn("rules cannot look at a webhook, which is sent as it is", "destination", d.Name, "error", err)
 		return payload, payload.Body, "", true
+	}
+	if !bytes.Equal(w.Payload, payload.Body) {
+		p.logger.Warn("a webhook is sent without what is nested too deeply in it, where rules and masks do not look", "destination", d.Name, "entry", e.ID)
 	}
 	if body, to = p.change(w); body == nil {
 		outcomes["dropped"]++

@@ -9,6 +9,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,9 +70,15 @@ type Payload struct {
 	Body []byte    // JSON
 }
 
-// Webhook returns p as rules look at it.
+// Webhook returns p as rules look at it. What is nested deeper than they look is
+// left out, so that nothing hides there from masks: its
+// Payload is another than p.Body then.
 func (p Payload) Webhook() (mapping.Webhook, error) {
 	body, err := ingest.DecodeJSON(p.Body)
+	if errors.Is(err, ingest.ErrDeepJSON) {
+		p.Body = shallow(p.Body)
+		body, err = ingest.DecodeJSON(p.Body)
+	}
 	if err != nil {
 		return mapping.Webhook{}, fmt.Errorf("webhook %s: %w", p.ID, err)
 	}
