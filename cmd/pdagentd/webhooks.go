@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -188,58 +189,96 @@ func (p *poller) complain(err error) {
 // follows at once.
 func (p *poller) poll(ctx context.Context) (behind bool, err error) {
 	began := time.Now()
-	cursor, err := p.ledger.Cursor(ctx)
-	if err != nil {
-		return false, err
-	}
 	now, err := p.client.Now(ctx)
 	if err != nil {
 		return false, err
 	}
+	cursor, err := p.cursor(ctx, now)
+	if err != nil {
+		return false, err
+	}
 	window, behind := p.plan.Next(cursor, now)
-	batch, err := p.client.Fetch(ctx, window)
+	malformed := map[[32]byte]bool{}
+	err = p.client.Fetch(ctx, window, func(b logentry.Batch) error {
+		p.leaveOut(b.Malformed, malformed)
+		if b.Cursor.After(cursor) { // else it is of the overlap
+			cursor = b.Cursor
+		}
+		return p.record(ctx, b.Entries, cursor)
+	})
+	p.mu.Lock()
+	if err != nil {
+		maps.Copy(malformed, p.malformed) // not all was looked at
+	}
+	p.malformed = malformed
+	p.mu.Unlock()
 	if err != nil {
 		return false, err
-	}
-	p.leaveOut(batch.Malformed)
-	unseen, err := p.ledger.Unseen(ctx, batch.Entries)
-	if err != nil {
-		return false, err
-	}
-	poll := delivery.Poll{At: time.Now(), Entries: unseen, Cursor: batch.Cursor}
-	outcomes := map[string]int{}
-	for i := range unseen {
-		p.compose(&unseen[i], &poll, outcomes)
-	}
-	if err := p.tell(ctx, poll); err != nil {
-		return false, err
-	}
-	for outcome, n := range outcomes {
-		p.entries.WithLabelValues(outcome).Add(float64(n))
 	}
 	p.took.Observe(time.Since(began).Seconds())
-	p.lag.Set(max(0, now.Sub(batch.Cursor).Seconds()))
+	p.lag.Set(max(0, now.Sub(cursor).Seconds()))
 	if !window.Empty() { // PagerDuty was asked
 		p.relieve()
 	}
 	return behind, nil
 }
 
+// astray is how far the cursor may be ahead of PagerDuty's time. A clock that was
+// wrong by less has passed over nothing: windows overlap by more.
+const astray = time.Minute
+
+// cursor returns up to when log entries were read. One that is ahead of PagerDuty's
+// time comes of a clock that was wrong: what was created meanwhile has been passed
+// over, so that it goes on behind the newest entry that was read.
+func (p *poller) cursor(ctx context.Context, now time.Time) (time.Time, error) {
+	at, err := p.ledger.Cursor(ctx)
+	if err != nil || !at.After(now.Add(astray)) {
+		return at, err
+	}
+	newest, err := p.ledger.NewestEntry(ctx)
+	if err != nil || newest.IsZero() || newest.After(now) {
+		newest = now
+	}
+	p.logger.Warn("PagerDuty's time, of the Date header of its answers, has gone back: log entries are read again from the newest one that is known",
+		"read_until", at, "now", now, "from", newest)
+	return newest, err
+}
+
+// record makes webhooks of those entries that are not on record, and commits
+// both with the cursor.
+func (p *poller) record(ctx context.Context, entries []delivery.LogEntry, cursor time.Time) error {
+	unseen, err := p.ledger.Unseen(ctx, entries)
+	if err != nil {
+		return err
+	}
+	poll := delivery.Poll{At: time.Now(), Entries: unseen, Cursor: cursor}
+	outcomes := map[string]int{}
+	for i := range unseen {
+		p.compose(&unseen[i], &poll, outcomes)
+	}
+	if err := p.tell(ctx, poll); err != nil {
+		return err
+	}
+	for outcome, n := range outcomes {
+		p.entries.WithLabelValues(outcome).Add(float64(n))
+	}
+	return nil
+}
+
 // leaveOut counts and names what is no log entry, once: as windows overlap the
-// same comes again, for as long as each poll finds it.
-func (p *poller) leaveOut(malformed []logentry.Malformed) {
+// same comes again, for as long as each poll finds it. It adds it to found, which
+// is of this poll.
+func (p *poller) leaveOut(malformed []logentry.Malformed, found map[[32]byte]bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := map[[32]byte]bool{}
 	for _, m := range malformed {
 		sum := sha256.Sum256(m.Raw)
-		if found[sum] = true; p.malformed[sum] {
-			continue
+		if !p.malformed[sum] && !found[sum] {
+			p.entries.WithLabelValues("malformed").Inc()
+			p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
 		}
-		p.entries.WithLabelValues("malformed").Inc()
-		p.logger.Warn("something that PagerDuty lists is no log entry, and is left out", "error", m.Err)
+		found[sum] = true
 	}
-	p.malformed = found
 }
 
 // compose adds the webhooks about an entry to poll, one for each destination

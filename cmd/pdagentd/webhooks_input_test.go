@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
 )
 
 // TestBadEntriesAreNamedAndCountedAndNothingElseIsLost: whatever PagerDuty lists
@@ -89,5 +91,29 @@ func TestADestinationThatIsNoURLHasItsPlace(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), ":14:") ||
 		!strings.Contains(err.Error(), "webhooks.destinations[0].url: is no URL that begins with https:// or http://") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAClockThatWasWrongPassesNothingOver: PagerDuty's time was hours ahead, so
+// that the cursor is, and entries were created meanwhile.
+func TestAClockThatWasWrongPassesNothingOver(t *testing.T) {
+	to := newHooked(t)
+	a := begin(t, settings(t, fmt.Sprintf("pagerduty: { events_url: sandbox }\nwebhooks: { url: %s, every: 1s, since: %s }",
+		to.URL, time.Now().Add(-2*time.Hour).UTC().Format(time.RFC3339))))
+	at := func(ago time.Duration) time.Time { return time.Now().UTC().Add(-ago).Truncate(time.Second) }
+	before := play(t, a.stand, sandbox.LogEntry{Type: "trigger", Incident: "disk", CreatedAt: at(time.Hour)})
+	to.until(t, 1, 10*time.Second)
+	if _, err := a.database.pool.Exec(t.Context(), `UPDATE log_entry_cursor SET at = now() + interval '3 hours'`); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile := play(t, a.stand, sandbox.LogEntry{Type: "resolve", Incident: "disk", CreatedAt: at(30 * time.Minute)})
+	to.until(t, 2, 10*time.Second)
+	time.Sleep(1500 * time.Millisecond) // what comes twice has come by now
+	var got []string
+	for _, h := range to.all() {
+		got = append(got, h.Entry)
+	}
+	if diff := cmp.Diff([]string{before, meanwhile}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

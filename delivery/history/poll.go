@@ -22,6 +22,13 @@ func (h *History) Cursor(ctx context.Context) (at time.Time, err error) {
 	return at, err
 }
 
+// NewestEntry returns when the newest log entry on record was created; zero: none is
+// on record.
+func (h *History) NewestEntry(ctx context.Context) (at time.Time, err error) {
+	err = h.pool.QueryRow(ctx, `SELECT coalesce(max(created_at), '0001-01-01T00:00:00Z') FROM log_entries`).Scan(&at)
+	return at, err
+}
+
 // Unseen returns those of entries that are not on record, in their order.
 func (h *History) Unseen(ctx context.Context, entries []delivery.LogEntry) ([]delivery.LogEntry, error) {
 	ids := make([]string, len(entries))

@@ -28,9 +28,9 @@ import (
 )
 
 const (
-	maxPage    = 32 << 20 // bytes of an answer
-	answerText = 4096     // bytes of a refusal that are kept
-	maxTries   = 4        // of a request, while PagerDuty is busy or fails
+	maxPage    = 8 << 20 // bytes of an answer
+	answerText = 4096    // bytes of a refusal that are kept
+	maxTries   = 4       // of a request, while PagerDuty is busy or fails
 	maxPause   = time.Minute
 )
 
@@ -286,4 +286,4 @@ func (c *Client) refusal(resp *http.Response) error {
 // tooLong says that a page is longer than is taken at once.
 type tooLong struct{}
 
-func (*tooLong) Error() string { return fmt.Sprintf("log entries: an answer over %d MiB", maxPage>>20) }
+func (*tooLong) Error() string { return fmt.Sprintf("a log entry of over %d MiB", maxPage>>20) }

@@ -23,7 +23,7 @@ func TestARefusalIsATypedErrorWithoutTheToken(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, "no, "+r.Header.Get("Authorization")+"\x00") // the client may be gone
 		}))
-		_, err := c.Fetch(t.Context(), hour())
+		_, err := fetchAll(t.Context(), c, hour())
 		if diff := cmp.Diff(want, err); diff != "" {
 			t.Errorf("%d (-want +got):\n%s", status, diff)
 		}
@@ -59,7 +59,7 @@ func TestPagerDutysPaceIsKept(t *testing.T) {
 			_, _ = io.WriteString(w, `{"log_entries":[],"more":false}`) // the client may be gone
 		}))
 		c.known = true // not to ask for the time
-		if _, err := c.Fetch(t.Context(), hour()); err != nil {
+		if _, err := fetchAll(t.Context(), c, hour()); err != nil {
 			t.Errorf("%v: %v", header, err)
 		}
 		if diff := cmp.Diff(want, *waits); diff != "" {
@@ -88,7 +88,7 @@ func TestAPageThatFailsIsAskedForAgain(t *testing.T) {
 			l.ServeHTTP(w, r)
 		}))
 		c.known = true // not to ask for the time
-		if _, err := c.Fetch(t.Context(), hour()); (err == nil) != (n > failures) {
+		if _, err := fetchAll(t.Context(), c, hour()); (err == nil) != (n > failures) {
 			t.Errorf("%s: %v after %d requests", name, err, n)
 		}
 		if n != want || len(*waits) != want-1 {
@@ -122,7 +122,7 @@ func TestALongPageIsAskedForInParts(t *testing.T) {
 		l.ServeHTTP(w, r)
 	}))
 	c.maxPage = 4096
-	b, err := c.Fetch(t.Context(), hour())
+	b, err := fetchAll(t.Context(), c, hour())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestAnAnswerThatIsNoListingSaysSo(t *testing.T) {
 		c, _ := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, answer) // the client may be gone
 		}))
-		if _, err := c.Fetch(t.Context(), hour()); err == nil || !strings.Contains(err.Error(), "the answer") {
+		if _, err := fetchAll(t.Context(), c, hour()); err == nil || !strings.Contains(err.Error(), "the answer") {
 			t.Errorf("%q: %v", answer, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	c.pause = pause
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.Fetch(ctx, hour()); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := fetchAll(ctx, c, hour()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

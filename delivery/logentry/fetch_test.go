@@ -103,6 +103,15 @@ func newClient(t *testing.T, handler http.Handler) (*Client, *[]time.Duration) {
 	return c, &waits
 }
 
+// fetchAll returns the parts of a window as one.
+func fetchAll(ctx context.Context, c *Client, w Window) (all Batch, err error) {
+	err = c.Fetch(ctx, w, func(b Batch) error {
+		all = Batch{Entries: append(all.Entries, b.Entries...), Malformed: append(all.Malformed, b.Malformed...), Cursor: b.Cursor}
+		return nil
+	})
+	return all, err
+}
+
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 func hour() Window { return Window{noon().Add(-time.Hour), noon()} }
@@ -142,7 +151,7 @@ func TestPagerDutyIsAskedAsItsDocumentsSay(t *testing.T) {
 		}
 		defer c.Close()
 		c.authorization = authorization(token)
-		if _, err := c.Fetch(t.Context(), hour()); err != nil {
+		if _, err := fetchAll(t.Context(), c, hour()); err != nil {
 			t.Fatal(err)
 		}
 		wantQuery := url.Values{
@@ -172,7 +181,7 @@ func TestEntriesComeOutOldestFirst(t *testing.T) {
 		entries, want := many(n)
 		l := &list{entries: append([]string{`{"id":""}`}, entries...)}
 		c, _ := newClient(t, l)
-		b, err := c.Fetch(t.Context(), hour())
+		b, err := fetchAll(t.Context(), c, hour())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +204,7 @@ func TestAWindowThatIsTooFullIsSplit(t *testing.T) {
 	entries, want := many(10_500)
 	l := &list{entries: entries}
 	c, _ := newClient(t, l)
-	b, err := c.Fetch(t.Context(), hour())
+	b, err := fetchAll(t.Context(), c, hour())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +220,7 @@ func TestAWindowThatIsTooFullIsSplit(t *testing.T) {
 		same[i] = entryAt(fmt.Sprintf("R%06d", i), noon())
 	}
 	c, _ = newClient(t, &list{entries: same})
-	_, err = c.Fetch(t.Context(), Window{noon(), noon().Add(time.Second)})
+	_, err = fetchAll(t.Context(), c, Window{noon(), noon().Add(time.Second)})
 	var tooMany *TooMany
 	if !errors.As(err, &tooMany) || !strings.Contains(err.Error(), "all_log_entries") {
 		t.Errorf("more than can be listed in a second: %v", err)
@@ -223,7 +232,7 @@ func TestWithoutATotalAWindowIsSplitAtTheEnd(t *testing.T) {
 	entries, want := many(10_500)
 	l := &list{entries: entries, before: func(l *list, n int) { l.requests[n-1].Del("total") }}
 	c, _ := newClient(t, l)
-	b, err := c.Fetch(t.Context(), hour())
+	b, err := fetchAll(t.Context(), c, hour())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +249,7 @@ func TestAListingThatChangesLosesNothing(t *testing.T) {
 		entries, want := many(250)
 		l := &list{entries: entries, before: change}
 		c, _ := newClient(t, l)
-		b, err := c.Fetch(t.Context(), hour())
+		b, err := fetchAll(t.Context(), c, hour())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -270,7 +279,7 @@ func TestAListingThatChangesLosesNothing(t *testing.T) {
 	f("many vanish", remove(50, 3), 6) // the third request's page shows it: all over, with one page less
 	entries, _ := many(1000)
 	c, _ := newClient(t, &list{entries: entries, before: func(l *list, _ int) { l.entries = l.entries[min(20, len(l.entries)):] }})
-	_, err := c.Fetch(t.Context(), hour())
+	_, err := fetchAll(t.Context(), c, hour())
 	var unstable *Unstable
 	if !errors.As(err, &unstable) {
 		t.Errorf("a listing that never holds still: %v", err)
@@ -288,18 +297,18 @@ func TestTimeIsPagerDutys(t *testing.T) {
 	if n := len(l.requests); n != 1 {
 		t.Errorf("the clock took %d requests", n)
 	}
-	b, err := c.Fetch(t.Context(), hour())
+	b, err := fetchAll(t.Context(), c, hour())
 	if err != nil || b.Cursor.Sub(l.now).Abs() > 2*time.Second {
 		t.Errorf("cursor %s, %v, want PagerDuty's %s, not the window's end", b.Cursor, err, l.now)
 	}
 	l.now = noon().Add(time.Hour)
-	if _, err := c.Fetch(t.Context(), hour()); err != nil {
+	if _, err := fetchAll(t.Context(), c, hour()); err != nil {
 		t.Fatal(err)
 	}
-	if b, err = c.Fetch(t.Context(), hour()); err != nil || !b.Cursor.Equal(noon()) {
+	if b, err = fetchAll(t.Context(), c, hour()); err != nil || !b.Cursor.Equal(noon()) {
 		t.Errorf("cursor %s, %v, want the window's end", b.Cursor, err)
 	}
-	if b, err = c.Fetch(t.Context(), Window{noon(), noon()}); err != nil || !b.Cursor.Equal(noon()) || len(l.requests) != 4 {
+	if b, err = fetchAll(t.Context(), c, Window{noon(), noon()}); err != nil || !b.Cursor.Equal(noon()) || len(l.requests) != 4 {
 		t.Errorf("an empty window: cursor %s, %v after %d requests", b.Cursor, err, len(l.requests))
 	}
 }

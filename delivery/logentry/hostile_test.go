@@ -2,6 +2,7 @@ package logentry
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -23,11 +24,11 @@ func TestTheClockOfARefusalIsNotPagerDutys(t *testing.T) {
 		w.Header().Set("Date", noon().Add(9*time.Hour).Format(http.TimeFormat))
 		w.WriteHeader(http.StatusNotFound)
 	}))
-	if _, err := c.Fetch(t.Context(), hour()); err != nil {
+	if _, err := fetchAll(t.Context(), c, hour()); err != nil {
 		t.Fatal(err)
 	}
 	refuse = true
-	_, err := c.Fetch(t.Context(), hour())
+	_, err := fetchAll(t.Context(), c, hour())
 	if now, known := c.clock(); err == nil || !known || now.Sub(noon()).Abs() > time.Minute {
 		t.Errorf("after a refusal (%v) PagerDuty's time is %s", err, now)
 	}
@@ -38,7 +39,7 @@ func TestAnEmptyPageIsNoEndWhereMoreIsSaidToCome(t *testing.T) {
 	c, _ := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"log_entries":[],"more":true}`) // the client may be gone
 	}))
-	_, err := c.Fetch(t.Context(), hour())
+	_, err := fetchAll(t.Context(), c, hour())
 	if unstable := (*Unstable)(nil); !errors.As(err, &unstable) {
 		t.Errorf("got %v", err)
 	}
@@ -51,7 +52,7 @@ func TestAnEntryThatIsNestedTooDeeplyIsLeftOutAlone(t *testing.T) {
 	c, _ := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"log_entries": [`+entry("R1")+", "+deep+" ,"+entry("R2")+`], "more":false}`) // the client may be gone
 	}))
-	batch, err := c.Fetch(t.Context(), hour())
+	batch, err := fetchAll(t.Context(), c, hour())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,5 +64,81 @@ func TestAnEntryThatIsNestedTooDeeplyIsLeftOutAlone(t *testing.T) {
 	}
 	if _, err := parsePage([]byte(`{"log_entries":[` + strings.Repeat("[", 20_000))); err == nil {
 		t.Error("what is broken off is a page")
+	}
+}
+
+// TestAWindowComesInPartsThatMemoryHolds: the oldest first, each with a cursor of
+// its own, and what was taken stays taken when a later part fails.
+func TestAWindowComesInPartsThatMemoryHolds(t *testing.T) {
+	const entries = 120
+	l := &list{}
+	want := make([]string, 0, entries)
+	for i := range entries {
+		want = append(want, fmt.Sprintf("R%03d", i))
+		raw := entryAt(want[i], noon().Add(time.Duration(i-entries)*30*time.Second))
+		l.entries = append([]string{strings.TrimSuffix(raw, "}") + `,"note":"` + strings.Repeat("n", 100_000) + `"}`}, l.entries...)
+	}
+	c, _ := newClient(t, l)
+	var got []string
+	cursor, parts := time.Time{}, 0
+	err := c.Fetch(t.Context(), hour(), func(b Batch) error {
+		size := 0
+		for _, e := range b.Entries {
+			size += len(e.Raw)
+		}
+		if size > maxPart || !b.Cursor.After(cursor) {
+			t.Errorf("part %d has %d bytes; cursor %s, before %s", parts, size, b.Cursor, cursor)
+		}
+		got, cursor, parts = append(got, ids(b.Entries)...), b.Cursor, parts+1
+		return nil
+	})
+	if err != nil || !cursor.Equal(noon()) || parts < 3 || parts > 8 {
+		t.Errorf("%d parts until %s, %v", parts, cursor, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lost, twice or not the oldest first (-want +got):\n%s", diff)
+	}
+	full, taken := errors.New("disk full"), 0
+	err = c.Fetch(t.Context(), hour(), func(b Batch) error {
+		if taken > 0 {
+			return full
+		}
+		taken = len(b.Entries)
+		return nil
+	})
+	if !errors.Is(err, full) || taken == 0 {
+		t.Errorf("%d were taken, then %v", taken, err)
+	}
+}
+
+// TestAnEntryThatIsTooLongIsLeftOutAlone.
+func TestAnEntryThatIsTooLongIsLeftOutAlone(t *testing.T) {
+	entries, want := many(30)
+	long := strings.TrimSuffix(entryAt("RLONG", noon().Add(-time.Minute)), "}") + `,"note":"` + strings.Repeat("n", 1<<20) + `"}`
+	c, _ := newClient(t, &list{entries: append(append(append([]string{}, entries[:20]...), long), entries[20:]...)})
+	c.maxPage = 1 << 20
+	b, err := fetchAll(t.Context(), c, hour())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, ids(b.Entries)); diff != "" {
+		t.Errorf("lost or twice (-want +got):\n%s", diff)
+	}
+	if len(b.Malformed) != 1 || !strings.Contains(b.Malformed[0].Err.Error(), "a log entry of over") {
+		t.Errorf("left out: %v", b.Malformed)
+	}
+}
+
+// TestAListingWithoutEndIsUnstable, and soon given up: whoever answers knows no
+// offset.
+func TestAListingWithoutEndIsUnstable(t *testing.T) {
+	n := 0
+	c, _ := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		_, _ = io.WriteString(w, `{"log_entries":[`+entryAt("R1", noon())+`],"more":true}`) // the client may be gone
+	}))
+	_, err := fetchAll(t.Context(), c, hour())
+	if unstable := (*Unstable)(nil); !errors.As(err, &unstable) || n > 2*maxListings+1 {
+		t.Errorf("%d requests, %v", n, err)
 	}
 }

@@ -101,9 +101,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if p, err := parsePage(raw); err == nil {
-			fetch := fetching{seen: map[string]bool{}}
+			fetch := fetching{part: part{seen: map[string]bool{}}}
 			fetch.add(p)
-			if n := len(fetch.batch.Entries) + len(fetch.batch.Malformed); n > len(p.LogEntries) || n == 0 && len(p.LogEntries) > 0 {
+			if n := len(fetch.part.batch.Entries) + len(fetch.part.batch.Malformed); n > len(p.LogEntries) || n == 0 && len(p.LogEntries) > 0 {
 				t.Fatalf("%d of %d elements", n, len(p.LogEntries))
 			}
 		}
