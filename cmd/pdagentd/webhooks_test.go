@@ -259,6 +259,34 @@ func TestFleetWebhooksComeOnceAndInOrder(t *testing.T) {
 	t.Logf("%d webhooks of %d incidents in %s, %d of them twice", entries, incidents, time.Since(began).Round(time.Millisecond), twice)
 }
 
+// TestFleetPollsGoOnElsewhere: within 30 s of the death of the node that leads the
+// cluster, while it polls.
+func TestFleetPollsGoOnElsewhere(t *testing.T) {
+	to := newHooked(t)
+	f := newFleet(t, 2, fmt.Sprintf("webhooks: { url: %s, every: 1s }", to.URL))
+	for round := range 2 {
+		play(t, f.entries, sandbox.LogEntry{Type: "trigger", Incident: fmt.Sprint("before-", round)})
+		to.until(t, 2*round+1, 30*time.Second)
+		var leader string
+		if err := f.pool.QueryRow(t.Context(), `SELECT leader_id FROM river.river_leader`).Scan(&leader); err != nil {
+			t.Fatal(err)
+		}
+		dead := f.nodes[0]
+		if leader != dead.name {
+			dead = f.nodes[1]
+		}
+		f.kill(dead)
+		killed := time.Now()
+		play(t, f.entries, sandbox.LogEntry{Type: "trigger", Incident: fmt.Sprint("after-", round)})
+		to.until(t, 2*round+2, 40*time.Second)
+		t.Logf("%s led; the other node told of an incident %s after its death", leader, time.Since(killed).Round(time.Millisecond))
+		if took := time.Since(killed); took > 30*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		f.start(dead)
+	}
+}
+
 // TestFleetReceiverThatHangsDelaysNoEvent, nor another receiver: what each is told
 // comes within the interval of polls and a second.
 func TestFleetReceiverThatHangsDelaysNoEvent(t *testing.T) {
