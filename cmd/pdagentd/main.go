@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 	_ "time/tzdata" // for machines without zone data
 )
 
@@ -93,7 +94,8 @@ func commands() []subcommand {
 	}
 }
 
-// newLogger logs text on a terminal and JSON otherwise.
+// newLogger logs text on a terminal and JSON otherwise, durations as people
+// read them.
 func newLogger(w io.Writer, debug bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if debug {
@@ -101,6 +103,12 @@ func newLogger(w io.Writer, debug bool) *slog.Logger {
 	}
 	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
+	}
+	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+		}
+		return a
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

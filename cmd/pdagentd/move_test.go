@@ -108,6 +108,10 @@ func TestTheEmbeddedDatabaseMovesWithAllThatItHolds(t *testing.T) {
 		return a.sql(t, `SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries), (SELECT md5(string_agg(e::text, ',' ORDER BY id)) FROM events e)`)
 	}
 	before := tables()
+	if _, err := a.database.pool.Exec(t.Context(), `INSERT INTO river.river_job (args, kind, max_attempts, queue, state, scheduled_at)
+		VALUES ('{}', 'later_v1', 1, 'nobodys', 'scheduled', now() + interval '1 day')`); err != nil {
+		t.Fatal(err)
+	}
 	runMove(t, "--config", config, "--to", to).says(t, 1, "in use by process "+fmt.Sprint(os.Getpid()), "stop it")
 	stop()
 
@@ -128,6 +132,7 @@ func TestTheEmbeddedDatabaseMovesWithAllThatItHolds(t *testing.T) {
 	pagerduty.set(true)
 	a.eventually(t, fmt.Sprint("delivered ", held), `SELECT state, count(*) FROM deliveries GROUP BY 1`)
 	pagerduty.once(t, held)
+	a.eventually(t, "1", `SELECT count(*) FROM river.river_job WHERE kind = 'later_v1'`)
 	if status, answer := post(t, "http://"+a.http.Addrs()[0].String()+"/v2/enqueue",
 		`{"routing_key":"`+testKey+`","event_action":"resolve","dedup_key":"held-0"}`); status != http.StatusAccepted {
 		t.Error(status, answer)

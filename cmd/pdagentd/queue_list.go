@@ -16,8 +16,9 @@ import (
 	"github.com/pdaltagent/pdaltagent/delivery/history"
 )
 
-// shownError is how much of an error a row has room for; show has all of it.
-const shownError = 60
+// shownError is how much of an error a row shows, in its last column: PagerDuty
+// gives its reason last. show has all of it.
+const shownError = 200
 
 // list prints a row for each delivery that is meant.
 func (d *queueDesk) list(ctx context.Context, c history.Choice) error {

@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// TestLongEntriesFitMemory: 600 log entries of 100 kB in half an hour, which
+// TestFleetLongEntriesFitMemory: 600 log entries of 100 kB in half an hour, which
 // two destinations are told of, in order and once, by a pdagentd that stays small.
-func TestLongEntriesFitMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("moves many megabytes")
-	}
+func TestFleetLongEntriesFitMemory(t *testing.T) {
+	long(t)
+	t.Parallel()
 	const entries, incidents = 600, 30
 	began := time.Now().UTC().Truncate(time.Second)
 	at := func(i int) time.Time { return began.Add(time.Duration(i-entries) * 3 * time.Second) }

@@ -29,6 +29,7 @@ import (
 
 const (
 	maxPage    = 8 << 20 // bytes of an answer
+	maxPart    = 4 << 20 // bytes of entries
 	answerText = 4096    // bytes of a refusal that are kept
 	maxTries   = 4       // of a request, while PagerDuty is busy or fails
 	maxPause   = time.Minute
@@ -64,6 +65,7 @@ type Client struct {
 	authorization string
 	pause         func(context.Context, time.Duration) error
 	maxPage       int64 // bytes of an answer
+	maxPart       int   // bytes of entries that are kept, where a window can be split
 
 	mu        sync.Mutex
 	ahead     time.Duration // PagerDuty's clock, of ours
@@ -95,6 +97,7 @@ func New(config Config) (*Client, error) {
 		authorization: authorization(token),
 		pause:         pause,
 		maxPage:       maxPage,
+		maxPart:       maxPart,
 		transport: &http.Transport{
 			Proxy:               proxy,
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,20 +80,23 @@ func TestPagerDutysPaceIsKept(t *testing.T) {
 func TestAPageThatFailsIsAskedForAgain(t *testing.T) {
 	f := func(name string, fail http.HandlerFunc, failures, want int) {
 		t.Helper()
-		l, n := &list{}, 0
+		var (
+			l list
+			n atomic.Int64 // a handler whose connection is broken off ends when it likes
+		)
 		c, waits := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if n++; n <= failures {
+			if int(n.Add(1)) <= failures {
 				fail(w, r)
 				return
 			}
 			l.ServeHTTP(w, r)
 		}))
 		c.known = true // not to ask for the time
-		if _, err := fetchAll(t.Context(), c, hour()); (err == nil) != (n > failures) {
-			t.Errorf("%s: %v after %d requests", name, err, n)
+		if _, err := fetchAll(t.Context(), c, hour()); (err == nil) != (int(n.Load()) > failures) {
+			t.Errorf("%s: %v after %d requests", name, err, n.Load())
 		}
-		if n != want || len(*waits) != want-1 {
-			t.Errorf("%s: %d requests and the pauses %s, want %d", name, n, *waits, want)
+		if int(n.Load()) != want || len(*waits) != want-1 {
+			t.Errorf("%s: %d requests and the pauses %s, want %d", name, n.Load(), *waits, want)
 		}
 	}
 	status := func(code int) http.HandlerFunc {

@@ -13,11 +13,10 @@ import (
 )
 
 const (
-	pageSize    = 100     // entries, the most that PagerDuty gives at once
-	pageOverlap = 10      // entries of a page that the next one has again
-	maxOffset   = 10_000  // the most that PagerDuty takes of offset and limit together
-	maxListings = 4       // of a window whose listing changes while it is read
-	maxPart     = 4 << 20 // bytes of entries that are kept, where a window can be split
+	pageSize    = 100    // entries, the most that PagerDuty gives at once
+	pageOverlap = 10     // entries of a page that the next one has again
+	maxOffset   = 10_000 // the most that PagerDuty takes of offset and limit together
+	maxListings = 4      // of a window whose listing changes while it is read
 )
 
 // Batch is what a window held, or a part of it.
@@ -185,7 +184,7 @@ func (f *fetching) tooMuch(w Window, p page) bool {
 	if p.Total != nil && len(p.LogEntries) > 0 {
 		expected = max(expected, expected/len(p.LogEntries)**p.Total)
 	}
-	return expected > maxPart || p.Total != nil && *p.Total > maxOffset-pageSize
+	return expected > f.client.maxPart || p.Total != nil && *p.Total > maxOffset-pageSize
 }
 
 func (f *fetching) page(ctx context.Context, w Window, offset, size int) (page, error) {

@@ -76,9 +76,10 @@ func TestAWindowComesInPartsThatMemoryHolds(t *testing.T) {
 	for i := range entries {
 		want = append(want, fmt.Sprintf("R%03d", i))
 		raw := entryAt(want[i], noon().Add(time.Duration(i-entries)*30*time.Second))
-		l.entries = append([]string{strings.TrimSuffix(raw, "}") + `,"note":"` + strings.Repeat("n", 100_000) + `"}`}, l.entries...)
+		l.entries = append([]string{strings.TrimSuffix(raw, "}") + `,"note":"` + strings.Repeat("n", 1000) + `"}`}, l.entries...)
 	}
 	c, _ := newClient(t, l)
+	c.maxPart = 40_000
 	var got []string
 	cursor, parts := time.Time{}, 0
 	err := c.Fetch(t.Context(), hour(), func(b Batch) error {
@@ -86,7 +87,7 @@ func TestAWindowComesInPartsThatMemoryHolds(t *testing.T) {
 		for _, e := range b.Entries {
 			size += len(e.Raw)
 		}
-		if size > maxPart || !b.Cursor.After(cursor) {
+		if size > c.maxPart || !b.Cursor.After(cursor) {
 			t.Errorf("part %d has %d bytes; cursor %s, before %s", parts, size, b.Cursor, cursor)
 		}
 		got, cursor, parts = append(got, ids(b.Entries)...), b.Cursor, parts+1

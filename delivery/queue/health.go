@@ -7,42 +7,68 @@ import (
 	"time"
 )
 
+// spoolHolds is for how long it is believed that the spool takes nothing. Then
+// events are let in again, which tell whether there is room now: who goes by
+// /readyz would send none before.
+const spoolHolds = time.Minute
+
 // health remembers how the last commit and the last write to the spool went.
-type health struct{ commit, spool atomic.Pointer[error] }
-
-func (h *health) set(err error) { remember(&h.commit, err) }
-
-// spill remembers how the spool took events, and returns how it did before.
-func (h *health) spill(err error) (before error) {
-	if p := remember(&h.spool, err); p != nil {
-		return *p
-	}
-	return nil
+type health struct {
+	commit atomic.Pointer[error]
+	spool  atomic.Pointer[spoolFault]
 }
 
-func remember(p *atomic.Pointer[error], err error) (before *error) {
+type spoolFault struct {
+	err error
+	at  time.Time
+}
+
+func (h *health) set(err error) {
 	if err == nil {
-		return p.Swap(nil)
+		h.commit.Store(nil)
+		h.spool.Store(nil) // it is not asked
+		return
 	}
-	return p.Swap(&err)
+	h.commit.Store(&err)
+}
+
+// spill remembers how the spool took events, and reports whether it is the
+// first time that it takes none.
+func (h *health) spill(err error) (first bool) {
+	if err == nil {
+		h.spool.Store(nil)
+		return false
+	}
+	return h.spool.Swap(&spoolFault{err, time.Now()}) == nil
+}
+
+// unspooled returns why the spool took nothing when it was last asked.
+func (h *health) unspooled() error {
+	if f := h.spool.Load(); f != nil && time.Since(f.at) < spoolHolds {
+		return f.err
+	}
+	return nil
 }
 
 // Ready returns nil while events can be committed or spooled, and says which.
 func (q *Queue) Ready(ctx context.Context) (how string, err error) {
 	if q.spooling() {
 		n, _ := q.config.Spool.Len()
-		if fault := q.state.spool.Load(); fault != nil {
-			return "", fmt.Errorf("%d events are spooled, and the spool takes no more: %w", n, *fault)
+		if fault := q.state.unspooled(); fault != nil {
+			return "", fmt.Errorf("%d events are spooled, and the spool takes no more: %w", n, fault)
 		}
 		return fmt.Sprintf("spooling: %d events wait on disk for the database", n), nil
 	}
 	if err = q.reachable(ctx); err == nil {
 		return "committing", nil
 	}
-	if q.config.Spool != nil {
-		return "spooling: " + err.Error(), nil
+	if q.config.Spool == nil {
+		return "", err
 	}
-	return "", err
+	if fault := q.state.unspooled(); fault != nil {
+		return "", fmt.Errorf("%w; and the spool takes nothing: %w", err, fault)
+	}
+	return "spooling: " + err.Error(), nil
 }
 
 // Alive returns nil as soon as the loop that makes events durable takes its

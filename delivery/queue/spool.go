@@ -32,17 +32,19 @@ func (q *Queue) committing(ctx context.Context) bool {
 
 // spill writes a batch to the spool; cause says why, where it is the first.
 func (q *Queue) spill(batch []item, cause error) {
-	if cause != nil {
-		q.logger.Error("events cannot be committed and are spooled to disk, to be committed when the database is back: is it up?",
-			"events", len(batch), "error", cause)
-	}
 	events := make([]*mapping.Event, len(batch))
 	for i, it := range batch {
 		events[i] = it.event
 	}
 	err := q.config.Spool.Append(events)
-	if before := q.state.spill(err); err != nil && before == nil {
-		q.logger.Error("events can neither be committed nor spooled and are refused: make room under data_dir, and bring the database up", "error", err)
+	first := q.state.spill(err)
+	switch {
+	case err == nil && cause != nil:
+		q.logger.Error("events cannot be committed and are spooled to disk, to be committed when the database is back: is it up?",
+			"events", len(batch), "error", cause)
+	case first:
+		q.logger.Error("events can neither be committed nor spooled and are refused: make room under data_dir, and bring the database up",
+			"error", err, "database", cause)
 	}
 	for _, it := range batch {
 		q.finish(it, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,4 +183,57 @@ func TestAQueueBeginsWithoutItsDatabase(t *testing.T) {
 	if prepared.Load() < 2 {
 		t.Errorf("prepared %d times", prepared.Load())
 	}
+}
+
+// crammed is a spool whose disk is full for as long as a test says so.
+type crammed struct {
+	*spool.Spool
+	full atomic.Bool
+}
+
+func (c *crammed) Append(events []*mapping.Event) error {
+	if c.full.Load() {
+		return syscall.ENOSPC
+	}
+	return c.Spool.Append(events)
+}
+
+// TestNothingIsReadyThatTakesNothing: where neither the database nor the spool
+// takes an event, /readyz says so though nothing waits in the spool, until an
+// event is taken, or a while has passed and it is tried again.
+func TestNothingIsReadyThatTakesNothing(t *testing.T) {
+	away := pgtest.New(t).Config()
+	away.ConnConfig.Host, away.ConnConfig.Port, away.ConnConfig.Fallbacks = "127.0.0.1", 1, nil // where nobody listens
+	pool, err := pgxpool.NewWithConfig(t.Context(), away)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	disk := &crammed{Spool: newSpool(t, spool.Config{Dir: t.TempDir()})}
+	q := newQueueFrom(t, pool, accept, prometheus.NewRegistry(), queue.Config{Node: "n1", Spool: disk, Prepare: pool.Ping})
+	start(t, q)
+	refused := func() {
+		t.Helper()
+		told := make(chan error, 1)
+		q.Enqueue(t.Context(), []mapping.Event{newEvent(mapping.Trigger, "refused")}, func(err error) { told <- err })
+		if err := <-told; !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("a full disk says %v", err)
+		}
+	}
+	ready := func(want error) {
+		t.Helper()
+		if how, err := q.Ready(t.Context()); !errors.Is(err, want) {
+			t.Errorf("ready (%s), %v, want %v", how, err, want)
+		}
+	}
+	disk.full.Store(true)
+	refused()
+	ready(syscall.ENOSPC)
+	q.AgeSpool(time.Minute)
+	ready(nil)
+	refused()
+	ready(syscall.ENOSPC)
+	disk.full.Store(false)
+	enqueue(t, q, newEvent(mapping.Trigger, "taken"))
+	ready(nil)
 }
