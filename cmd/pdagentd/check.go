@@ -99,7 +99,7 @@ func (c *config) warnings() (warnings mapping.Faults) {
 		warn("pagerduty.events_url: is not used while there is no route: events go to the built-in sandbox; add routes")
 	}
 	token := c.PagerDuty.APIToken != "" || c.document.has("pagerduty.api_token_file") || c.document.has("pagerduty.api_token_env")
-	if c.Webhooks.URL != "" && !token && !c.document.doubtful("pagerduty") {
+	if c.Webhooks.URL != "" && !token && c.PagerDuty.EventsURL != sandboxURL && !c.document.doubtful("pagerduty") {
 		warn("webhooks.url: is called by nobody without pagerduty.api_token_file, a read-only API key to ask PagerDuty with")
 	}
 	if len(c.Rules) == 0 && !c.document.doubtful("rules") {
