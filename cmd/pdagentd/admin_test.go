@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pdaltagent/pdaltagent/delivery/sandbox"
 )
 
 const adminToken = "a token that nobody guesses"
@@ -146,14 +144,14 @@ func TestWithoutATokenPagesAreForThisHostAlone(t *testing.T) {
 // TestTheQueuesPagesShowJobsAndChangeNothing: the appliance's own, with our
 // schema and this node's queue.
 func TestTheQueuesPagesShowJobsAndChangeNothing(t *testing.T) {
-	file := settings(t, "delivery: { backoff: { initial: 1h, max: 1h } }")
+	file := settings(t, "")
 	rewrite(t, file, `admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "http://127.0.0.1:0", token: "`+adminToken+`" }`)
 	a := begin(t, file)
-	a.stand.Behave(sandbox.Behavior{Status: http.StatusInternalServerError}) // what is delivered has no job any more
 	base := "http://" + a.admin.Addr().String()
 	post(t, "http://"+a.http.Addrs()[0].String()+"/v2/enqueue", `{"routing_key":"`+testKey+`","event_action":"trigger","dedup_key":"disk","payload":{"summary":"s","source":"h","severity":"info"}}`)
-	a.eventually(t, "scheduled", `SELECT state FROM river.river_job WHERE kind = 'deliver_v1'`)
-	if got := get(t, base+"/queue/api/jobs?state=scheduled"); !strings.Contains(got, "unauthorized") {
+	a.eventually(t, "delivered", `SELECT state FROM deliveries`)
+	a.eventually(t, "completed", `SELECT state FROM river.river_job WHERE kind = 'deliver_v1'`)
+	if got := get(t, base+"/queue/api/jobs?state=completed"); !strings.Contains(got, "unauthorized") {
 		t.Errorf("without the token: %s", got)
 	}
 	jar, err := cookiejar.New(nil)
@@ -188,10 +186,10 @@ func TestTheQueuesPagesShowJobsAndChangeNothing(t *testing.T) {
 	id := a.sql(t, `SELECT id FROM river.river_job WHERE kind = 'deliver_v1'`)
 	f(http.MethodPost, "/signin", url.Values{"token": {adminToken}, "next": {"/queue/"}}.Encode(), 200, `<div id="root"`)
 	f(http.MethodGet, "/queue", "", 200, `<div id="root"`)
-	f(http.MethodGet, "/queue/api/jobs?state=scheduled", "", 200, `"kind":"deliver_v1"`)
+	f(http.MethodGet, "/queue/api/jobs?state=completed", "", 200, `"kind":"deliver_v1"`)
 	f(http.MethodGet, "/queue/api/queues", "", 200, `"name":"deliveries-test"`)
 	f(http.MethodGet, "/queue/api/features", "", 200, `"job_list_hide_args_by_default":true`)
-	f(http.MethodGet, "/queue/api/states", "", 200, `"scheduled":{`)
+	f(http.MethodGet, "/queue/api/states", "", 200, `"completed":{`)
 	f(http.MethodGet, "/metrics", "", 200, "pdaltagent_")
 	f(http.MethodPost, "/queue/api/jobs/delete", `{"ids":["`+id+`"]}`, 403, "only show")
 	f(http.MethodPost, "/queue/api/jobs/retry", `{"ids":["`+id+`"]}`, 403, "only show")
@@ -209,13 +207,12 @@ func TestAPersonSeesTheJobsInABrowser(t *testing.T) {
 		t.Skip("starts a browser")
 	}
 	b := newBrowser(t)
-	file := settings(t, "delivery: { backoff: { initial: 1h, max: 1h } }")
+	file := settings(t, "")
 	rewrite(t, file, `admin: { listen: "http://127.0.0.1:0" }`, `admin: { listen: "http://127.0.0.1:0", token: "`+adminToken+`" }`)
 	a := begin(t, file)
-	a.stand.Behave(sandbox.Behavior{Status: http.StatusInternalServerError}) // what is delivered has no job any more
 	post(t, "http://"+a.http.Addrs()[0].String()+"/v2/enqueue", `{"routing_key":"`+testKey+`","event_action":"trigger","dedup_key":"disk","payload":{"summary":"s","source":"h","severity":"info"}}`)
-	a.eventually(t, "scheduled", `SELECT state FROM river.river_job WHERE kind = 'deliver_v1'`)
-	b.open("http://" + a.admin.Addr().String() + "/queue/jobs?state=scheduled")
+	a.eventually(t, "completed", `SELECT state FROM river.river_job WHERE kind = 'deliver_v1'`)
+	b.open("http://" + a.admin.Addr().String() + "/queue/jobs?state=completed")
 	b.until(`document.querySelector('#token') !== null`)
 	b.eval(`document.querySelector('#token').value = '` + adminToken + `'; document.querySelector('button').click()`)
 	b.until(`document.body.innerText.includes('deliver_v1')`)

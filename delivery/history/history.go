@@ -37,9 +37,10 @@ type Config struct {
 	// as a part of a WITH. Empty: none is taken back.
 	Recall string
 
-	// End is the statement that ends the jobs $1 (bigint[]), whose deliveries
-	// came to their end or wait again; it is run in the transaction that says
-	// so, so that history and queue cannot disagree. Empty: none is ended.
+	// End is the statement that ends the jobs $1 (bigint[]), where their
+	// deliveries come to wait again or are dead; it is run in the
+	// transaction that says so, so that no job is left that would send a
+	// delivery which gets another. Empty: none is ended.
 	End string
 
 	// Announce is run at the end of such a transaction; empty: nothing is.

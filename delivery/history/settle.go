@@ -101,7 +101,7 @@ func (h *History) Settle(ctx context.Context, conn *pgx.Conn, attempts []*delive
 	if ids := postponed(attempts); len(ids) > 0 {
 		q.Queue(`UPDATE deliveries SET state = 'held', held_by = 'route' WHERE id = ANY ($1::uuid[]) AND (state = 'queued') IS TRUE`, flat(ids))
 	}
-	if jobs := done(attempts); len(jobs) > 0 && h.config.End != "" {
+	if jobs := given(attempts); len(jobs) > 0 && h.config.End != "" {
 		q.Queue(h.config.End, jobs)
 	}
 	if len(unheard) > 0 {
@@ -141,11 +141,10 @@ func endedAlerts(attempts []*delivery.Attempt) (ended, unheard []pgtype.UUID) {
 	return ended, unheard
 }
 
-// done are the jobs that have done their part: their deliveries came to their
-// end, or wait without one.
-func done(attempts []*delivery.Attempt) (jobs []int64) {
+// given are the jobs of deliveries that may get another.
+func given(attempts []*delivery.Attempt) (jobs []int64) {
 	for _, a := range attempts {
-		if a.State != delivery.Queued {
+		if a.State == delivery.Held || a.State == delivery.Dead {
 			jobs = append(jobs, a.JobID)
 		}
 	}

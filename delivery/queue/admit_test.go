@@ -140,10 +140,10 @@ func TestAJobThatWasLostIsPickedUp(t *testing.T) {
 	eventually(t, pool, 1, `SELECT count(*) FROM deliveries WHERE state = 'delivered'`)
 	enqueue(t, q, newEvent(mapping.Trigger, "slow"))
 	eventually(t, pool, 1, `SELECT count(*) FROM river.river_job WHERE state = 'running' AND kind = 'deliver_v1'`)
-	if _, err := pool.Exec(t.Context(), `UPDATE deliveries SET state = 'queued' WHERE dedup_key = 'lost'`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pool.Exec(t.Context(), abandoned+` WHERE dedup_key = 'lost'`); err != nil {
+	eventually(t, pool, 1, `SELECT count(*) FROM river.river_job WHERE state = 'completed' AND kind = 'deliver_v1'`) // River says so later than we
+	if _, err := pool.Exec(t.Context(), `WITH d AS (UPDATE deliveries SET state = 'queued' WHERE dedup_key = 'lost' RETURNING id)
+		UPDATE river.river_job j SET state = 'running', finalized_at = NULL, attempted_at = now() - interval '1 minute'
+		FROM d WHERE (j.args ->> 'delivery_id')::uuid = d.id`); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, pool, 2, `SELECT count(*) FROM deliveries WHERE state = 'delivered'`)
