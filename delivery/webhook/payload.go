@@ -71,8 +71,8 @@ type Payload struct {
 }
 
 // Webhook returns p as rules look at it. What is nested deeper than they look is
-// left out, so that nothing hides there from masks: its
-// Payload is another than p.Body then.
+// left out, so that nothing hides there from masks: its Payload is another than
+// p.Body then.
 func (p Payload) Webhook() (mapping.Webhook, error) {
 	body, err := ingest.DecodeJSON(p.Body)
 	if errors.Is(err, ingest.ErrDeepJSON) {
