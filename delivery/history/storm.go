@@ -81,6 +81,7 @@ type storm struct {
 	delivery.Storm
 	within  time.Duration
 	watched bool
+	fresh   bool   // a watched one has no row yet
 	alert   *alert // of a watched one: folds what is too much
 	changed bool
 	may     int // how many it will have opened at most
@@ -92,7 +93,7 @@ func (b *batch) watch(e *entry) {
 	s := b.storms[e.Host]
 	if s == nil {
 		n, may := b.calm.of(e.Event)
-		s = &storm{Storm: n.Storm, watched: !may, may: n.Alerts}
+		s = &storm{Storm: n.Storm, watched: !may, fresh: true, may: n.Alerts}
 		b.storms[e.Host] = s
 	}
 	s.may++
@@ -111,6 +112,7 @@ func (s *storm) permits(e *mapping.Event) bool {
 // add takes over the row of a source, of which the node has counted some
 // alerts by itself.
 func (s *storm) add(row delivery.Storm) {
+	s.fresh = false
 	switch {
 	case s.Kinds == nil || row.Since.Sub(s.Since) >= s.within:
 		s.Storm = row
@@ -167,14 +169,28 @@ func (b *batch) askStorms(q *pgx.Batch) {
 		})
 }
 
+// queueStorms writes the rows of storms. As with alerts, where another node has
+// made one of them meanwhile the batch fails with a unique violation: what that
+// node counted would be written over.
 func (b *batch) queueStorms(q *pgx.Batch) {
+	const rows = `unnest($1::text[], $2::timestamptz[], $3::int[], $4::jsonb[]) AS s (source, since, alerts, kinds)`
+	if fresh := b.stormRows(true); fresh != nil {
+		q.Queue(`INSERT INTO storms (source, since, alerts, kinds) SELECT * FROM `+rows+` ORDER BY source`, fresh...)
+	}
+	if known := b.stormRows(false); known != nil {
+		q.Queue(`UPDATE storms SET since = s.since, alerts = s.alerts, kinds = s.kinds FROM `+rows+` WHERE storms.source = s.source`, known...)
+	}
+}
+
+// stormRows returns the columns of the rows to write, nil if there are none.
+func (b *batch) stormRows(fresh bool) []any {
 	var (
 		sources, kinds []string
 		since          []time.Time
 		alerts         []int32
 	)
 	for _, s := range b.storms {
-		if !s.changed || !s.watched {
+		if !s.changed || !s.watched || s.fresh != fresh {
 			continue
 		}
 		text, err := json.Marshal(s.Kinds)
@@ -185,10 +201,7 @@ func (b *batch) queueStorms(q *pgx.Batch) {
 		since, alerts = append(since, s.Since), append(alerts, int32(s.Alerts)) //nolint:gosec // far below
 	}
 	if len(sources) == 0 {
-		return
+		return nil
 	}
-	q.Queue(`INSERT INTO storms (source, since, alerts, kinds)
-		SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::jsonb[]) AS s (source, since, alerts, kinds) ORDER BY source
-		ON CONFLICT (source) DO UPDATE SET since = excluded.since, alerts = excluded.alerts, kinds = excluded.kinds`,
-		sources, since, alerts, kinds)
+	return []any{sources, since, alerts, kinds}
 }

@@ -1,10 +1,14 @@
 package history
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pdaltagent/pdaltagent/mapping"
 )
@@ -111,4 +115,35 @@ func TestAStormInAMaintenanceWindowWaitsForItsEnd(t *testing.T) {
 	_, ready := commit(t, h, false, other...)
 	same(t, "what may go", len(ready), 1)
 	same(t, "another rule's", table(t, pool, storms), []string{"trigger cancelled", "trigger queued"})
+}
+
+// TestTheFirstAlertsOfAStormAreNotForgotten when two nodes open them at once,
+// before the storm has a row that one could wait for: who comes second fails
+// as a race, and counts on what the first one wrote.
+func TestTheFirstAlertsOfAStormAreNotForgotten(t *testing.T) {
+	h, pool := newHistory(t)
+	other := New(pool, h.routes, h.config, slog.New(slog.DiscardHandler))
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	first := true
+	meanwhile := func(string, uuid.UUID) bool {
+		if first {
+			first = false
+			commit(t, other, false, fewer(40, 0)...)
+		}
+		return true
+	}
+	mine := fewer(50, 40)
+	_, err = h.Commit(t.Context(), conn.Conn(), mine, false, meanwhile)
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "23505" {
+		t.Fatalf("the second of two firsts: %v, want a unique violation", err)
+	}
+	if _, err := h.Commit(t.Context(), conn.Conn(), mine, true, roomy); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "storms", table(t, pool, `SELECT source, ' ', alerts FROM storms`), []string{"sw1 90"})
 }
