@@ -114,6 +114,10 @@ func (rs *Rules) Tests() []TestSpec { return rs.tests }
 // tables: when one of them changes, the rules are to be read again.
 func (rs *Rules) Files() []string { return rs.files }
 
+// Cover returns text as the masks leave it where it stands under name in an
+// event, and is no link.
+func (rs *Rules) Cover(name, text string) string { return rs.masks.member(name, text) }
+
 // Apply adds the events that m makes to out: none where no rule matches, one,
 // or many where rules say continue or each. A rule that says drop adds an
 // event that is Dropped and has no Message. Apply knows no clock and does no
