@@ -95,7 +95,7 @@ func (c *config) warnings() (warnings mapping.Faults) {
 	if c.document.doubtful("") {
 		return nil
 	}
-	if len(c.Routes) == 0 && c.document.has("pagerduty.events_url") && !c.document.doubtful("routes") {
+	if c.unusedURL && !c.document.doubtful("routes") {
 		warn("pagerduty.events_url: is not used while there is no route: events go to the built-in sandbox; add routes")
 	}
 	token := c.PagerDuty.APIToken != "" || c.document.has("pagerduty.api_token_file") || c.document.has("pagerduty.api_token_env")

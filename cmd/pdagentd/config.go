@@ -41,6 +41,7 @@ type config struct {
 	debug     bool
 	scrub     bool   // PDAGENTD_SCRUB_PII: mask all that there are masks for
 	trapRules string // a rule file made of PDAGENTD_SNMP_SUMMARY and _SEVERITY
+	unusedURL bool   // pagerduty.events_url is given, and there is no route
 }
 
 type databaseConfig struct {

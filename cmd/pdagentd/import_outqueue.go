@@ -170,9 +170,13 @@ func (q *outqueue) read(f queuedFile) (queuedEvent, error) {
 func parseQueued(name string, data []byte) (queuedEvent, error) {
 	e := queuedEvent{body: data}
 	var members map[string]json.RawMessage
-	err := errors.Join(json.Unmarshal(data, &e), json.Unmarshal(data, &members))
-	if err == nil && members == nil {
+	err := json.Unmarshal(data, &members)
+	switch {
+	case err != nil:
+	case members == nil:
 		err = errors.New("it is null")
+	default:
+		err = json.Unmarshal(data, &e)
 	}
 	if err != nil {
 		return e, fmt.Errorf("it is no JSON of an event: %w", err)

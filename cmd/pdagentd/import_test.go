@@ -235,7 +235,7 @@ func TestImportLeavesWhatIsRefused(t *testing.T) {
 	got := imports(t, k.URL, dir)
 	for _, part := range []string{
 		"pdq/1700000000000001_…d1a6.txt: " + k.URL + " answered 400 Bad Request: Event object is invalid: 'a' is missing\n",
-		"pdq/1700000000000003_…cdef.txt: it is no JSON of an event: unexpected end", "pdq/1700000000000004_…cdef.txt: it has 4194305 octets",
+		"pdq/1700000000000003_…cdef.txt: it is no JSON of an event: unexpected end of JSON input\npdagentd:", "pdq/1700000000000004_…cdef.txt: it has 4194305 octets",
 		"pdq/1700000000000005_…cdef.txt: is no event", "pdq/notes.txt: is no event", "still there: 5 files;",
 	} {
 		if strings.Count(got.Stderr, part) != 1 {

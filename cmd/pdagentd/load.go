@@ -36,8 +36,8 @@ func loadConfig(file string, env func(string) (string, bool)) (c *config, used s
 		c.Database.URL = url
 	}
 	d.settle(env)
-	toSandbox := len(c.Routes) == 0
-	if toSandbox {
+	if len(c.Routes) == 0 {
+		c.unusedURL = d.has("pagerduty.events_url") && c.PagerDuty.EventsURL != sandboxURL
 		c.PagerDuty.EventsURL = sandboxURL
 	}
 	for _, fault := range each(c.validate()) {
