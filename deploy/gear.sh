@@ -83,7 +83,7 @@ echo "smoke: gear: rsyslog"
 snippet syslog-ng
 ng=/opt/syslog-ng
 if [[ -x $ng/usr/sbin/syslog-ng ]]; then
-	export LD_LIBRARY_PATH=$ng/usr/lib/syslog-ng:$(echo $ng/usr/lib/*-linux-gnu)
+	export LD_LIBRARY_PATH=$ng/usr/lib/syslog-ng:$(echo {$ng/usr,$ng}/lib/*-linux-gnu | tr " " :)
 	cat >"$gear/syslog-ng.conf" <<-CONF
 		@version: $($ng/usr/sbin/syslog-ng --version | sed -n 's/^Config version: *//p')
 		source s_src { unix-dgram("$gear/ng.sock"); };
