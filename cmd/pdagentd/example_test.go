@@ -38,6 +38,10 @@ func TestExampleSaysTheDefaults(t *testing.T) {
 	}
 	got.PagerDuty.EventsURL = defaults().PagerDuty.EventsURL // without a route it is the sandbox
 	want.PagerDuty.EventsURL = defaults().PagerDuty.EventsURL
+	if !got.unusedURL {
+		t.Error("nobody is told that the example's events_url is not used while it has no route")
+	}
+	got.unusedURL = false
 	// What is 0 in a part's configuration is its default.
 	want.Ingest.Syslog.Format, want.Ingest.Syslog.Timezone = "auto", "UTC"
 	want.Ingest.Syslog.MaxMessageBytes, want.Ingest.Syslog.MaxConnections = 65536, 4096
